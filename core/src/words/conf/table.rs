@@ -1,0 +1,181 @@
+//! The table of all settings that have an effect.
+
+use std::time::Duration;
+
+use super::kind::{Kind, LONGEST, Plain};
+use super::row::Row;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// Of tidemill's own, so with a unit.
+const fn own(from: Duration, to: Duration) -> Kind {
+    Kind::Duration { plain: Plain::Refused, from, to }
+}
+
+/// Of Spark's, where a plain number is milliseconds.
+const fn milliseconds(from: Duration, to: Duration) -> Kind {
+    Kind::Duration { plain: Plain::Milliseconds, from, to }
+}
+
+/// The settings that have an effect, room by room. The book's table is compared with this one by a test.
+pub(super) static ROWS: &[Row] = &[
+    Row {
+        key: "tidemill.master",
+        spark: &["spark.master"],
+        kind: Kind::Master,
+        default: "local[*]",
+        meaning: "How many tasks run at a time: `local` (one), `local[N]`, `local[*]` (as many as there are processors) or \
+                  `local[N, F]` (each task tried F times).",
+        reason: "A job should use the machine that it was given.",
+    },
+    Row {
+        key: "tidemill.app.name",
+        spark: &["spark.app.name"],
+        kind: Kind::Text,
+        default: "tidemill",
+        meaning: "The job's name, for people to find it by.",
+        reason: "A job without a name still runs.",
+    },
+    Row {
+        key: "tidemill.context.allow_several",
+        spark: &["spark.driver.allowMultipleContexts"],
+        kind: Kind::Bool,
+        default: "false",
+        meaning: "Whether a context may be active beside another one of the same process.",
+        reason: "Two contexts in one process are mostly one that was forgotten.",
+    },
+    Row {
+        key: "tidemill.streaming.batch_interval",
+        spark: &[],
+        kind: own(MILLISECOND, DAY),
+        default: "1s",
+        meaning: "The time from one batch to the next. Spark has no key for it: there it is an argument of the context.",
+        reason: "It is what Spark's examples use.",
+    },
+    Row {
+        key: "tidemill.streaming.block_interval",
+        spark: &["spark.streaming.blockInterval"],
+        kind: milliseconds(MILLISECOND, DAY),
+        default: "none",
+        meaning: "How long a receiver collects records before it closes a block; a block is one partition of its batch.",
+        reason: "With `none` it is the batch interval divided by the default parallelism, but at least 1 ms and at most \
+                 Spark's 200 ms: so a short batch has work for all tasks too.",
+    },
+    Row {
+        key: "tidemill.streaming.concurrent_jobs",
+        spark: &["spark.streaming.concurrentJobs"],
+        kind: Kind::Integer { from: 1, to: 1024 },
+        default: "1",
+        meaning: "How many output operations of one batch run side by side; batches stay in order. Always 1 with several \
+                  members.",
+        reason: "Outputs then happen in the order in which the job names them.",
+    },
+    Row {
+        key: "tidemill.streaming.remember",
+        spark: &[],
+        kind: own(Duration::ZERO, LONGEST),
+        default: "none",
+        meaning: "How long the records of a batch are kept for actions outside of the stream, as with Spark's \
+                  `StreamingContext.remember`.",
+        reason: "With `none` a batch is forgotten as soon as no window needs it.",
+    },
+    Row {
+        key: "tidemill.streaming.stop_gracefully_on_shutdown",
+        spark: &["spark.streaming.stopGracefullyOnShutdown"],
+        kind: Kind::Bool,
+        default: "true",
+        meaning: "Whether a signal to end (SIGTERM or Ctrl-C) first works off what was received.",
+        reason: "Nothing that was received should be lost without need; in Spark it is `false`.",
+    },
+    Row {
+        key: "tidemill.streaming.graceful_stop_timeout",
+        spark: &["spark.streaming.gracefulStopTimeout"],
+        kind: milliseconds(Duration::ZERO, LONGEST),
+        default: "none",
+        meaning: "How long each step of a graceful stop may take before the job stops the hard way.",
+        reason: "With `none` it is ten batch intervals, as in Spark.",
+    },
+    Row {
+        key: "tidemill.streaming.receiver_restart_delay",
+        spark: &["spark.streaming.receiverRestartDelay"],
+        kind: milliseconds(MILLISECOND, DAY),
+        default: "500ms",
+        meaning: "The first delay before a failed receiver starts again; it grows with each failure in a row.",
+        reason: "Spark always waits 2 s; with a back-off the first try can be sooner and later ones spare the other side.",
+    },
+    Row {
+        key: "tidemill.default.parallelism",
+        spark: &["spark.default.parallelism"],
+        kind: Kind::Integer { from: 1, to: 65_536 },
+        default: "none",
+        meaning: "The number of partitions of a shuffle where the job does not say it.",
+        reason: "With `none` it is the number of task slots when the job starts for the first time, and stays so.",
+    },
+    Row {
+        key: "tidemill.task.max_failures",
+        spark: &["spark.task.maxFailures"],
+        kind: Kind::Integer { from: 1, to: 1000 },
+        default: "4",
+        meaning: "How often a task is tried in all before its batch fails; the F of `local[N, F]` comes before it.",
+        reason: "It is Spark's, but it holds for `local[N]` too, where Spark tries once.",
+    },
+    Row {
+        key: "tidemill.memory",
+        spark: &[],
+        kind: Kind::Bytes { from: 1 << 20 },
+        default: "512m",
+        meaning: "The memory for received blocks, caches and windows together; what is beyond goes to disk.",
+        reason: "It holds 5 s of 100 MB/s, and leaves room for others on a machine of 2 GB; Spark's executors have 1 GB.",
+    },
+    Row {
+        key: "tidemill.memory.spill_dir",
+        spark: &[],
+        kind: Kind::Text,
+        default: "none",
+        meaning: "The folder for what does not fit into memory.",
+        reason: "With `none` it is the system's folder for temporary files: there is one everywhere.",
+    },
+    Row {
+        key: "tidemill.memory.disk",
+        spark: &[],
+        kind: Kind::Bytes { from: 0 },
+        default: "10g",
+        meaning: "The most that is written to the spill folder; beyond it receivers have to wait. `0b` never spills.",
+        reason: "Twenty times the memory outlasts a long pause of an output, and seldom fills a disk.",
+    },
+    Row {
+        key: "tidemill.batch.on_failure",
+        spark: &[],
+        kind: Kind::Choice(&["stop", "skip"]),
+        default: "stop",
+        meaning: "What happens when a batch fails for good: `stop` ends the job with the error, `skip` marks the batch as \
+                  skipped and goes on.",
+        reason: "A gap should be somebody's decision.",
+    },
+    Row {
+        key: "tidemill.clock.max_jump",
+        spark: &[],
+        kind: own(MILLISECOND, LONGEST),
+        default: "1h",
+        meaning: "The longest forward jump of the system's clock that is believed; a longer one is reported and fires no \
+                  timeouts.",
+        reason: "A machine that slept catches up, and a clock that is set wrong does not expire all state.",
+    },
+    Row {
+        key: "tidemill.output.empty_batches",
+        spark: &[],
+        kind: Kind::Bool,
+        default: "false",
+        meaning: "Whether an output of files writes a folder for a batch without records.",
+        reason: "A quiet stream should not fill the disk with empty folders, as it does in Spark.",
+    },
+    Row {
+        key: "tidemill.listener.queue_max",
+        spark: &["spark.scheduler.listenerbus.eventqueue.capacity"],
+        kind: Kind::Integer { from: 1, to: 1_000_000 },
+        default: "10000",
+        meaning: "How many events may wait for a slow listener; more are dropped and counted.",
+        reason: "It is Spark's: a few hundred batches of events, a few MB.",
+    },
+];

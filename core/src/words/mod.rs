@@ -1,0 +1,10 @@
+//! The words that all rooms share: errors, settings, times.
+
+mod conf;
+mod error;
+mod time;
+
+pub use self::conf::{Conf, Master, Origin, Setting, keys};
+pub(crate) use self::error::panic_text;
+pub use self::error::{BoxError, Error, Mistake, Result, Retry};
+pub use self::time::{BatchTime, Epoch, Interval};
