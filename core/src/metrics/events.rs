@@ -1,0 +1,159 @@
+//! The events of a job, with Spark's names and fields.
+
+use std::panic::Location;
+use std::time::Duration;
+
+use crate::words::BatchTime;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The job has started; the time is the job's clock.
+    StreamingStarted {
+        /// Since the epoch.
+        time: Duration,
+    },
+    /// A receiver runs, for the first time or again.
+    ReceiverStarted(ReceiverInfo),
+    /// A receiver reported an error; it goes on, or is started again after a pause.
+    ReceiverError(ReceiverInfo),
+    /// A receiver has ended for good.
+    ReceiverStopped(ReceiverInfo),
+    /// A batch is due; it waits for those before it.
+    BatchSubmitted(BatchInfo),
+    /// A batch is being computed.
+    BatchStarted(BatchInfo),
+    /// A batch is done: committed and published, or failed.
+    BatchCompleted(BatchInfo),
+    /// An output operation of a batch begins.
+    OutputOperationStarted(OutputOperationInfo),
+    /// An output operation of a batch has ended.
+    OutputOperationCompleted(OutputOperationInfo),
+    /// The job's clock jumped forward by more than `tidemill.clock.max_jump`; the times between are passed over.
+    ClockJumped {
+        /// The batch that would have been next.
+        from: BatchTime,
+        /// The batch that is next.
+        to: BatchTime,
+    },
+    /// Records that were received are gone, because the process that held them is.
+    RecordsLost {
+        /// The batch they were planned for.
+        batch: BatchTime,
+        /// The input.
+        input: usize,
+        /// How many.
+        records: u64,
+    },
+    /// Records that could not be decoded were left out of a batch.
+    RecordsRejected {
+        /// The batch they belong to.
+        batch: BatchTime,
+        /// The input's name, as in `socket localhost:9999`.
+        input: String,
+        /// How many.
+        records: u64,
+        /// What was wrong with the first.
+        reason: String,
+    },
+}
+
+/// A receiver, as listeners see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReceiverInfo {
+    /// The input stream's number.
+    pub stream_id: usize,
+    /// Its name, as in `socket localhost:9999`.
+    pub name: String,
+    /// Whether it runs.
+    pub active: bool,
+    /// The member it runs on.
+    pub member: u32,
+    /// The last error, if there was one.
+    pub last_error: Option<String>,
+    /// When, since the epoch.
+    pub last_error_time: Option<Duration>,
+    /// How often it was started.
+    pub starts: u64,
+}
+
+/// What an input gave to a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InputInfo {
+    /// The input stream's number.
+    pub stream_id: usize,
+    /// Its name.
+    pub name: String,
+    /// Records planned for the batch.
+    pub records: u64,
+    /// Ranges, files or blocks in words.
+    pub description: String,
+}
+
+/// A batch, as listeners see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchInfo {
+    /// Its time.
+    pub batch_time: BatchTime,
+    /// What each input gave; empty until the batch has started.
+    pub inputs: Vec<InputInfo>,
+    /// When it was due, since the epoch.
+    pub submission_time: Duration,
+    /// When its computation began.
+    pub processing_start_time: Option<Duration>,
+    /// When it ended.
+    pub processing_end_time: Option<Duration>,
+    /// Its output operations, in order.
+    pub output_operations: Vec<OutputOperationInfo>,
+    /// Why it failed.
+    pub failure_reason: Option<String>,
+}
+
+impl BatchInfo {
+    /// How long it waited for the batches before it.
+    pub fn scheduling_delay(&self) -> Option<Duration> {
+        Some(self.processing_start_time?.saturating_sub(self.submission_time))
+    }
+
+    /// How long its computation took.
+    pub fn processing_delay(&self) -> Option<Duration> {
+        Some(self.processing_end_time?.saturating_sub(self.processing_start_time?))
+    }
+
+    /// Both.
+    pub fn total_delay(&self) -> Option<Duration> {
+        Some(self.scheduling_delay()? + self.processing_delay()?)
+    }
+
+    /// Records of all inputs.
+    pub fn records(&self) -> u64 {
+        self.inputs.iter().map(|input| input.records).sum()
+    }
+}
+
+/// An output operation of a batch, as listeners see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputOperationInfo {
+    /// The batch.
+    pub batch_time: BatchTime,
+    /// Its number, in the order in which the plan was drawn.
+    pub id: usize,
+    /// Its name, as in `pprint`.
+    pub name: String,
+    /// Its place in the user's code.
+    pub site: &'static Location<'static>,
+    /// When it began, since the epoch.
+    pub start_time: Option<Duration>,
+    /// When it ended.
+    pub end_time: Option<Duration>,
+    /// Why it failed.
+    pub failure_reason: Option<String>,
+}
+
+impl OutputOperationInfo {
+    /// How long it took.
+    pub fn duration(&self) -> Option<Duration> {
+        Some(self.end_time?.saturating_sub(self.start_time?))
+    }
+}
