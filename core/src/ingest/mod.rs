@@ -1,0 +1,102 @@
+//! Behind the gate: what came in becomes the input of a batch.
+//!
+//! An [`Input`] answers to the scheduler: at the tick it is cut, then it *offers* what this member has for the batch,
+//! then, with the offers of all members, it *settles* the exact input. The offers are the plan of the batch: settling
+//! them again gives the same input.
+
+mod channel;
+mod direct;
+mod pump;
+mod queue;
+mod receiver;
+mod threaded;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use self::channel::ChannelReceiver;
+pub use self::channel::Sender;
+pub(crate) use self::direct::DirectSource;
+pub use self::queue::RddQueue;
+pub(crate) use self::queue::{QueueSource, WhenEmpty};
+pub(crate) use self::receiver::ReceiverSource;
+pub(crate) use self::threaded::Threaded;
+use crate::metrics::EventBus;
+use crate::rdd::{Engine, Job, Rdd};
+use crate::words::{BatchTime, Result};
+
+/// What an input settled on for a batch.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settled {
+    /// Records, as far as they are known before reading.
+    pub(crate) records: u64,
+    /// In words: blocks, ranges, files.
+    pub(crate) description: String,
+    /// Whether the same records can be read again after this process is gone.
+    pub(crate) replayable: bool,
+}
+
+/// What inputs are started with.
+#[derive(Clone)]
+pub(crate) struct Started {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) events: Arc<EventBus>,
+    /// Blocks of a receiver are cut at least this often.
+    pub(crate) block_interval: Duration,
+    /// The pause before a receiver is started for the second time.
+    pub(crate) restart_delay: Duration,
+    /// Called whenever a receiver has ended.
+    pub(crate) receiver_ended: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// An input of the job, as the scheduler sees it. One order for all: cut, offer, settle, (the batch runs), committed,
+/// forget.
+pub(crate) trait Input: Send + Sync {
+    /// Its name for people.
+    fn name(&self) -> String;
+
+    /// The job starts.
+    fn start(&self, with: &Started) -> Result<()>;
+
+    /// The tick of `batch`: what is in belongs to it.
+    fn cut(&self, _batch: BatchTime) {}
+
+    /// What this member has for `batch`.
+    fn offer(&self, batch: BatchTime) -> Result<Vec<u8>>;
+
+    /// The exact input of `batch`, from what all members offered.
+    fn settle(&self, batch: BatchTime, offers: &[&[u8]]) -> Result<Settled>;
+
+    /// The plan of `batch` is durable: fetching may begin.
+    fn planned(&self, _batch: BatchTime) {}
+
+    /// commit(`batch`) is durable.
+    fn committed(&self, _batch: BatchTime) {}
+
+    /// No batch at or before `batch` is asked for again.
+    fn forget(&self, batch: BatchTime);
+
+    /// Records of `batch` that could not be decoded, and what was wrong with the first. Asked once the batch has run.
+    fn rejected(&self, _batch: BatchTime) -> Option<(u64, String)> {
+        None
+    }
+
+    /// No more comes in; what is in stays.
+    fn stop(&self) {}
+
+    /// Whether the input still runs after it was told to stop.
+    fn is_running(&self) -> bool {
+        false
+    }
+
+    /// Whether something is in that no batch has taken.
+    fn has_pending(&self) -> bool {
+        false
+    }
+}
+
+/// An input of elements of one type.
+pub(crate) trait InputOf<T>: Input {
+    /// The settled input of the job's batch; `None` where there is none for that time.
+    fn rdd(&self, batch: BatchTime, job: &Arc<Job>) -> Option<Rdd<T>>;
+}

@@ -1,0 +1,280 @@
+//! The input behind a [`Receiver`].
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use super::{Input, InputOf, Settled, Started};
+use crate::data::{Chunk, Chunks, Data, Wire};
+use crate::rdd::{Job, Kept, Node, Part, Rdd};
+use crate::runtime::{Site, TaskContext};
+use crate::source::{
+    Gate, GateControl, InputBlock, Receiver, Rejects, Sealed, Segment, Supervisor, supervise,
+};
+use crate::words::{BatchTime, Error, Result};
+
+/// The input behind a receiver: blocks of the gate, one partition each.
+pub(crate) struct ReceiverSource<R: Receiver> {
+    // Taken when it starts; gone where it never will, so that nobody waits for what it would have taken.
+    receiver: Mutex<Option<Arc<R>>>,
+    name: String,
+    site: Site,
+    // The member that runs it; all others only hear of its blocks.
+    number: usize,
+    control: OnceLock<GateControl<R::Record, R::Position>>,
+    running: Arc<AtomicBool>,
+    batches: Mutex<Vec<Batch<R::Record>>>,
+}
+
+/// The blocks of one batch.
+struct Batch<T> {
+    time: BatchTime,
+    // Number and records of every block, on all members; set when the batch is settled.
+    blocks: Vec<(u32, u64)>,
+    // This member's blocks.
+    mine: Vec<Arc<Sealed<T>>>,
+    rejects: Vec<Rejects>,
+    rejected_at_gate: Option<(u64, String)>,
+}
+
+/// What a member says of its blocks.
+#[derive(Clone, Serialize, Deserialize)]
+struct Offer {
+    records: Vec<u64>,
+}
+
+impl<R: Receiver> ReceiverSource<R> {
+    /// The input of `receiver`, the stream of which was drawn at `site`.
+    pub(crate) fn new(site: Site, number: usize, receiver: R) -> Self {
+        Self {
+            name: receiver.name(),
+            site,
+            receiver: Mutex::new(Some(Arc::new(receiver))),
+            number,
+            control: OnceLock::new(),
+            running: Arc::default(),
+            batches: Mutex::default(),
+        }
+    }
+
+    fn batch<A>(&self, time: BatchTime, look: impl FnOnce(&mut Batch<R::Record>) -> A) -> Option<A> {
+        self.batches.lock().iter_mut().find(|batch| batch.time == time).map(look)
+    }
+}
+
+impl<R: Receiver> Input for ReceiverSource<R> {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn start(&self, with: &Started) -> Result<()> {
+        let engine = &with.engine;
+        let receiver = self.receiver.lock().take();
+        // Receivers are spread over the members, in the order in which they were drawn.
+        if self.number as u32 % engine.members() != engine.me() {
+            return Ok(());
+        }
+        let (gate, control) = Gate::new(&engine.runtime, &engine.budget, with.block_interval);
+        let supervisor = Supervisor {
+            runtime: Arc::clone(&engine.runtime),
+            events: Arc::clone(&with.events),
+            first_pause: with.restart_delay,
+            stream_id: self.number,
+            member: engine.me(),
+        };
+        let (Some(receiver), Ok(())) = (receiver, self.control.set(control)) else {
+            return Err(Error::new("a receiver was started twice; please report this"));
+        };
+        self.running.store(true, Ordering::Release);
+        let running = Arc::clone(&self.running);
+        let ended = Arc::clone(&with.receiver_ended);
+        let future = async move {
+            supervise(supervisor, receiver, gate).await;
+            running.store(false, Ordering::Release);
+            ended();
+        };
+        engine.runtime.spawn_io(&self.name, Box::pin(future));
+        Ok(())
+    }
+
+    fn cut(&self, batch: BatchTime) {
+        if let Some(control) = self.control.get() {
+            control.cut(batch);
+        }
+    }
+
+    fn offer(&self, time: BatchTime) -> Result<Vec<u8>> {
+        let (blocks, rejected_at_gate) =
+            self.control.get().map(|control| control.take(time)).unwrap_or_default();
+        let mut bytes = Vec::new();
+        Offer { records: blocks.iter().map(|block| block.records).collect() }.encode(&mut bytes)?;
+        let mine = blocks.into_iter().map(Arc::new).collect();
+        let batch = Batch { time, blocks: Vec::new(), mine, rejects: Vec::new(), rejected_at_gate };
+        self.batches.lock().push(batch);
+        Ok(bytes)
+    }
+
+    fn settle(&self, time: BatchTime, offers: &[&[u8]]) -> Result<Settled> {
+        let mut blocks = Vec::new();
+        for (member, offer) in (0u32..).zip(offers) {
+            let offer = Offer::decode(&mut &**offer)?;
+            blocks.extend(offer.records.into_iter().map(|records| (member, records)));
+        }
+        let settled = Settled {
+            records: blocks.iter().map(|(_, records)| records).sum(),
+            description: format!("{} blocks", blocks.len()),
+            replayable: false,
+        };
+        self.batch(time, |batch| {
+            batch.rejects = blocks.iter().map(|_| Rejects::default()).collect();
+            batch.blocks = blocks;
+        });
+        Ok(settled)
+    }
+
+    fn committed(&self, batch: BatchTime) {
+        if let Some(control) = self.control.get() {
+            control.committed(batch);
+        }
+    }
+
+    fn forget(&self, batch: BatchTime) {
+        self.batches.lock().retain(|kept| kept.time > batch);
+    }
+
+    fn rejected(&self, time: BatchTime) -> Option<(u64, String)> {
+        self.batch(time, |batch| {
+            let tasks = batch.rejects.iter().filter_map(Rejects::total);
+            let gate = batch.rejected_at_gate.clone();
+            gate.into_iter().chain(tasks).reduce(|(a, first), (b, _)| (a + b, first))
+        })?
+    }
+
+    fn stop(&self) {
+        drop(self.receiver.lock().take());
+        if let Some(control) = self.control.get() {
+            control.stop();
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        self.running.load(Ordering::Acquire)
+    }
+
+    fn has_pending(&self) -> bool {
+        self.control.get().is_some_and(GateControl::has_pending)
+    }
+}
+
+impl<R: Receiver> InputOf<R::Record> for ReceiverSource<R> {
+    fn rdd(&self, time: BatchTime, job: &Arc<Job>) -> Option<Rdd<R::Record>> {
+        let site = self.site;
+        let node = self.batch(time, |batch| Blocks {
+            site,
+            owners: batch.blocks.iter().map(|(member, _)| *member).collect(),
+            mine: batch.mine.clone(),
+            rejects: batch.rejects.clone(),
+        });
+        // A batch that was forgotten, or whose blocks died with another process, is empty.
+        let empty = Blocks { site, owners: Vec::new(), mine: Vec::new(), rejects: Vec::new() };
+        Some(Rdd::new(node.unwrap_or(empty), job))
+    }
+}
+
+/// Blocks of one batch: one partition each, on the member that received them.
+struct Blocks<T> {
+    site: Site,
+    owners: Vec<u32>,
+    mine: Vec<Arc<Sealed<T>>>,
+    rejects: Vec<Rejects>,
+}
+
+impl<T: Data> Node<T> for Blocks<T> {
+    fn partitions(&self) -> usize {
+        self.owners.len()
+    }
+
+    fn owner(&self, partition: usize, _members: u32) -> u32 {
+        self.owners[partition]
+    }
+
+    fn prepare(&self, _job: &Arc<Job>) -> Result<()> {
+        Ok(())
+    }
+
+    fn open(&self, partition: usize, task: &TaskContext) -> Result<Part<T>> {
+        // A member's blocks stand together: the first of them has the number of all blocks of the members before it.
+        let first = self.owners.iter().position(|owner| *owner == self.owners[partition]).unwrap_or(0);
+        let block = Arc::clone(&self.mine[partition - first]);
+        let rejects = self.rejects[partition].clone();
+        rejects.restart();
+        Ok(Box::new(BlockChunks {
+            block,
+            site: self.site,
+            at: 0,
+            current: None,
+            finished: false,
+            rejects,
+            task: task.clone(),
+        }))
+    }
+}
+
+/// The segments of a block, one behind the other.
+struct BlockChunks<T> {
+    block: Arc<Sealed<T>>,
+    site: Site,
+    at: usize,
+    current: Option<Part<T>>,
+    finished: bool,
+    rejects: Rejects,
+    task: TaskContext,
+}
+
+impl<T: Data> BlockChunks<T> {
+    fn open_next(&mut self) -> Result<bool> {
+        // What cannot be decoded is the stream's failure, and not the operator's that asks for it.
+        self.task.at(self.site);
+        let Some(segment) = self.block.segments.get(self.at) else { return Ok(false) };
+        self.at += 1;
+        self.current = Some(match segment {
+            Segment::Records(records) => Box::new(Kept { records: Arc::clone(records), at: 0 }),
+            Segment::Block(block) => InputBlock::open(&**block, &self.rejects, &self.task)?,
+        });
+        Ok(true)
+    }
+}
+
+impl<T: Data> Chunks<T> for BlockChunks<T> {
+    fn next(&mut self) -> Result<Option<Chunk<'_, T>>> {
+        // A finished segment is let go at the next pull: what it lent must be given back first.
+        if self.finished {
+            (self.current, self.finished) = (None, false);
+        }
+        if self.current.is_none() && !self.open_next()? {
+            return Ok(None);
+        }
+        self.task.at(self.site);
+        let Some(current) = &mut self.current else { return Ok(None) };
+        let chunk = current.next()?;
+        self.finished = chunk.is_none();
+        Ok(Some(chunk.unwrap_or(Chunk::Ref(&[]))))
+    }
+
+    fn count_rest(&mut self) -> Result<u64> {
+        let mut count = 0;
+        if std::mem::take(&mut self.finished) {
+            self.current = None;
+        }
+        while self.current.is_some() || self.open_next()? {
+            if let Some(current) = &mut self.current {
+                count += current.count_rest()?;
+            }
+            self.current = None;
+        }
+        Ok(count)
+    }
+}

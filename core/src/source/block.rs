@@ -1,0 +1,81 @@
+//! Many records that stay together, undecoded, until a task reads them.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::data::Chunks;
+use crate::runtime::TaskContext;
+use crate::words::Result;
+
+/// Many records in one buffer: a piece of text, a run of frames. The gate takes it whole; tasks of the batch cut it.
+///
+/// Decoding is so part of the batch: it runs on all task threads, is retried with the task, and its failures are counted
+/// with the batch.
+pub trait InputBlock<T>: Send + Sync + 'static {
+    /// How many records it holds, those that cannot be decoded included.
+    fn records(&self) -> u64;
+
+    /// How much memory it takes, in bytes.
+    fn size(&self) -> usize;
+
+    /// Reads the records from the first; the same ones each time. What cannot be decoded goes to `rejects`.
+    ///
+    /// # Errors
+    /// Where the block as a whole is no good.
+    fn open(&self, rejects: &Rejects, task: &TaskContext) -> Result<Box<dyn Chunks<T>>>;
+}
+
+/// A block that somebody else holds too.
+impl<T> InputBlock<T> for Arc<dyn InputBlock<T>>
+where
+    T: 'static,
+{
+    fn records(&self) -> u64 {
+        (**self).records()
+    }
+
+    fn size(&self) -> usize {
+        (**self).size()
+    }
+
+    fn open(&self, rejects: &Rejects, task: &TaskContext) -> Result<Box<dyn Chunks<T>>> {
+        (**self).open(rejects, task)
+    }
+}
+
+/// Counts the records of one partition that could not be decoded.
+///
+/// Each partition of a batch counts once, however often it is read: what the longest read has seen is what counts.
+#[derive(Clone, Debug, Default)]
+pub struct Rejects(Arc<Mutex<Tally>>);
+
+#[derive(Debug, Default)]
+struct Tally {
+    now: u64,
+    most: u64,
+    first: Option<String>,
+}
+
+impl Rejects {
+    /// A record could not be decoded; `reason` is asked for the first only.
+    pub fn add(&self, reason: impl FnOnce() -> String) {
+        let mut tally = self.0.lock();
+        tally.now += 1;
+        tally.most = tally.most.max(tally.now);
+        if tally.first.is_none() {
+            tally.first = Some(reason());
+        }
+    }
+
+    /// The partition is read from its beginning (again).
+    pub(crate) fn restart(&self) {
+        self.0.lock().now = 0;
+    }
+
+    /// How many, and what was wrong with the first.
+    pub(crate) fn total(&self) -> Option<(u64, String)> {
+        let tally = self.0.lock();
+        Some((tally.most, tally.first.clone()?))
+    }
+}

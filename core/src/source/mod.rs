@@ -1,0 +1,16 @@
+//! The two ways in: [`Receiver`] (push) and [`DirectInput`] (pull), and who keeps a receiver running.
+
+mod block;
+mod direct;
+mod gate;
+mod receiver;
+mod supervisor;
+mod text_block;
+
+pub use self::block::{InputBlock, Rejects};
+pub use self::direct::{Ask, DirectInput};
+pub use self::gate::{Gate, Received};
+pub(crate) use self::gate::{GateControl, Sealed, Segment};
+pub use self::receiver::{Lane, Receiver};
+pub(crate) use self::supervisor::{Supervisor, supervise};
+pub use self::text_block::{LineCutter, TextLinesBlock};

@@ -1,0 +1,268 @@
+//! Lines of text that stay together until a task cuts them.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use memchr::{memchr2, memrchr2};
+
+use super::block::{InputBlock, Rejects};
+use crate::data::{Chunk, Chunks, Text, TextBlock, TextLines, count_lines};
+use crate::runtime::TaskContext;
+use crate::words::Result;
+
+/// Lines are lent in portions of this many: enough to forget the call, few enough to stay in the cache.
+const PORTION: usize = 256;
+
+/// Whole lines as they came; tasks check that they are UTF-8 and cut them.
+///
+/// A line ends with `\n`, `\r` or `\r\n`, as in Java's `readLine`; the last one may have no end. A line that is not UTF-8,
+/// or longer than the limit, is rejected; the others are not touched by it.
+#[derive(Clone, Debug)]
+pub struct TextLinesBlock {
+    bytes: Bytes,
+    lines: u64,
+    limit: Limit,
+    // The last line is not there: too long to be kept.
+    too_long: bool,
+}
+
+impl TextLinesBlock {
+    /// A block of these lines, each of at most `line_bytes_max` bytes. The bytes are not copied.
+    pub fn new(bytes: impl Into<Bytes>, line_bytes_max: usize) -> Self {
+        Self::of(bytes.into(), false, Limit { line_bytes_max, advice: "" })
+    }
+
+    fn of(bytes: Bytes, too_long: bool, limit: Limit) -> Self {
+        // Counted on the I/O side, so two quick looks and no cutting.
+        Self { lines: count_lines(&bytes) as u64, bytes, limit, too_long }
+    }
+}
+
+/// How long a line may be.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    line_bytes_max: usize,
+    // What to do about a longer one; may be empty.
+    advice: &'static str,
+}
+
+impl Limit {
+    /// Why a line is left out.
+    fn exceeded(self, at_least: &str, length: usize) -> String {
+        let Self { line_bytes_max, advice } = self;
+        let behind = if advice.is_empty() { "" } else { "; " };
+        format!("a line of {at_least}{length} bytes is longer than {line_bytes_max}{behind}{advice}")
+    }
+}
+
+impl InputBlock<Text> for TextLinesBlock {
+    fn records(&self) -> u64 {
+        self.lines + u64::from(self.too_long)
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.bytes.len()
+    }
+
+    fn open(&self, rejects: &Rejects, _task: &TaskContext) -> Result<Box<dyn Chunks<Text>>> {
+        if self.too_long {
+            rejects.add(|| self.limit.exceeded("at least ", self.limit.line_bytes_max.saturating_add(1)));
+        }
+        Ok(Box::new(Lines {
+            rest: self.bytes.clone(),
+            // A block that is no longer than a line may be has no line that is too long.
+            limit: (self.bytes.len() > self.limit.line_bytes_max).then_some(self.limit),
+            untouched: Some(self.lines),
+            current: None,
+            out: Vec::new(),
+            rejects: rejects.clone(),
+        }))
+    }
+}
+
+/// The lines of a block.
+struct Lines {
+    // What was not looked at yet; begins with a line.
+    rest: Bytes,
+    // None where no line can be too long.
+    limit: Option<Limit>,
+    // How many lines the block has, until the first is asked for.
+    untouched: Option<u64>,
+    // A run of valid text in front of `rest`.
+    current: Option<TextLines>,
+    out: Vec<Text>,
+    rejects: Rejects,
+}
+
+impl Lines {
+    /// Makes `current` of the valid text in front of `rest`, and takes off the bad line behind it, if there is one.
+    fn next_run(&mut self) {
+        let bad = match TextBlock::from_utf8(self.rest.clone()) {
+            Ok(block) => {
+                self.rest = Bytes::new();
+                self.current = Some(block.lines());
+                return;
+            }
+            Err(error) => error.valid_up_to(),
+        };
+        let start = memrchr2(b'\n', b'\r', &self.rest[..bad]).map_or(0, |end| end + 1);
+        let end = memchr2(b'\n', b'\r', &self.rest[bad..]).map_or(self.rest.len(), |end| bad + end);
+        let behind = match &self.rest[end..] {
+            [b'\r', b'\n', ..] => end + 2,
+            [] => end,
+            _ => end + 1,
+        };
+        self.rejects.add(|| not_text(&self.rest[start..end], bad - start));
+        let run = self.rest.split_to(start);
+        self.rest.advance(behind - start);
+        // Invariant: what stands before the first bad byte is valid.
+        self.current = TextBlock::from_utf8(run).ok().map(|block| block.lines());
+    }
+
+    fn leave_out_long_lines(&mut self) {
+        let Some(limit) = self.limit else { return };
+        let rejects = &self.rejects;
+        self.out.retain(|line| {
+            let fits = line.len() <= limit.line_bytes_max;
+            if !fits {
+                rejects.add(|| limit.exceeded("", line.len()));
+            }
+            fits
+        });
+    }
+}
+
+impl Chunks<Text> for Lines {
+    fn next(&mut self) -> Result<Option<Chunk<'_, Text>>> {
+        self.untouched = None;
+        loop {
+            if let Some(lines) = &mut self.current {
+                self.out.clear();
+                if lines.fill(&mut self.out, PORTION) > 0 {
+                    self.leave_out_long_lines();
+                    return Ok(Some(Chunk::Own(&mut self.out)));
+                }
+                self.current = None;
+            }
+            if self.rest.is_empty() {
+                return Ok(None);
+            }
+            self.next_run();
+        }
+    }
+
+    fn count_rest(&mut self) -> Result<u64> {
+        // The lines were counted when they came in; only their being text is still to be seen.
+        if let (Some(lines), None) = (self.untouched, self.limit)
+            && (self.rest.is_ascii() || str::from_utf8(&self.rest).is_ok())
+        {
+            self.rest = Bytes::new();
+            return Ok(lines);
+        }
+        let mut count = 0;
+        while let Some(chunk) = self.next()? {
+            count += chunk.as_slice().len() as u64;
+        }
+        Ok(count)
+    }
+}
+
+/// Why a line is left out, with the bytes around the one at `bad`.
+fn not_text(line: &[u8], bad: usize) -> String {
+    const AROUND: usize = 16;
+    let shown = &line[bad.saturating_sub(AROUND)..line.len().min(bad + AROUND)];
+    format!("a line is not UTF-8 at byte {bad} of {}, around `{}`", line.len(), shown.escape_ascii())
+}
+
+/// Makes blocks of whole lines from bytes that come in pieces of any length: the reading side of a connector for text.
+///
+/// A line whose end is `\r` is handed on at once, though its `\n` may be still on its way: that one is passed over when it
+/// comes, so a `\r\n` that is torn between two reads makes no empty line.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use tidemill::{InputBlock, LineCutter};
+///
+/// let mut cutter = LineCutter::new(1 << 20);
+/// let mut buffer = BytesMut::from("to be\nor n");
+/// assert_eq!(cutter.cut(&mut buffer, 10).expect("a whole line").records(), 1);
+/// buffer.extend_from_slice(b"ot");
+/// assert!(cutter.cut(&mut buffer, 2).is_none());
+/// assert_eq!(cutter.finish(&mut buffer).expect("the last line").records(), 1);
+/// ```
+#[derive(Debug)]
+pub struct LineCutter {
+    limit: Limit,
+    // The last block ended with `\r`: a `\n` that comes next belongs to it.
+    behind_return: bool,
+    // What comes is the rest of a line that was too long.
+    passing_over: bool,
+}
+
+impl LineCutter {
+    /// A cutter of lines of at most `line_bytes_max` bytes: the buffer never keeps more.
+    pub fn new(line_bytes_max: usize) -> Self {
+        Self { limit: Limit { line_bytes_max, advice: "" }, behind_return: false, passing_over: false }
+    }
+
+    /// What to do about a line that is too long, for the reason that is reported with it: "raise `…`". Default: nothing is
+    /// said.
+    #[must_use]
+    pub fn advice(mut self, advice: &'static str) -> Self {
+        self.limit.advice = advice;
+        self
+    }
+
+    /// Takes the whole lines out of `buffer`, whose last `fresh` bytes are new since the last call. What is left there is
+    /// the beginning of a line.
+    pub fn cut(&mut self, buffer: &mut BytesMut, fresh: usize) -> Option<TextLinesBlock> {
+        if !self.pass_over(buffer) {
+            return None;
+        }
+        // Invariant: in front of `fresh` there is no end of a line, or it would have been cut there.
+        let known = buffer.len().saturating_sub(fresh);
+        let end = memrchr2(b'\n', b'\r', &buffer[known..]).map_or(0, |end| known + end + 1);
+        let bytes = buffer.split_to(end).freeze();
+        self.behind_return = buffer.is_empty() && bytes.ends_with(b"\r");
+        let too_long = buffer.len() > self.limit.line_bytes_max;
+        if too_long {
+            buffer.clear();
+            self.passing_over = true;
+        }
+        let block = TextLinesBlock::of(bytes, too_long, self.limit);
+        (block.records() > 0).then_some(block)
+    }
+
+    /// The source has ended: what is left in `buffer` is the last line. What comes next begins with a new one.
+    pub fn finish(&mut self, buffer: &mut BytesMut) -> Option<TextLinesBlock> {
+        (self.behind_return, self.passing_over) = (false, false);
+        let last = buffer.split().freeze();
+        (!last.is_empty()).then(|| TextLinesBlock::of(last, false, self.limit))
+    }
+
+    /// Takes off the rest of a line that was too long, and the `\n` of a torn `\r\n`. Whether that is over.
+    fn pass_over(&mut self, buffer: &mut BytesMut) -> bool {
+        if self.passing_over {
+            let Some(end) = memchr2(b'\n', b'\r', buffer) else {
+                buffer.clear();
+                return false;
+            };
+            self.behind_return = buffer[end] == b'\r';
+            self.passing_over = false;
+            buffer.advance(end + 1);
+        }
+        if std::mem::take(&mut self.behind_return) {
+            match buffer.first() {
+                Some(b'\n') => buffer.advance(1),
+                Some(_) => {}
+                None => {
+                    self.behind_return = true;
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+#[path = "text_block/tests.rs"]
+mod tests;
