@@ -1,0 +1,20 @@
+//! What is remembered from batch to batch: stores of bytes by key group, what a batch changes in them, and the states
+//! that user functions see.
+//!
+//! A store is a view of the ledger, never a second truth: tasks read it and write down what they change; the commit of
+//! the batch makes that durable; only then it goes into the store. So a failed try leaves nothing behind, and a store
+//! may forget its last batches as long as it knows which.
+
+mod changes;
+mod lookup;
+mod store;
+mod memory;
+mod value;
+mod spec;
+
+pub use self::changes::{Change, Changes};
+pub use self::lookup::{Keys, ScanCursor, Values};
+pub use self::memory::MemoryState;
+pub use self::spec::StateSpec;
+pub use self::store::{StateBackend, StateBase, StateOpening, StateStore, StateView};
+pub use self::value::State;
