@@ -1,0 +1,305 @@
+//! The life of one batch: plan, run, commit, publish.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::control::Stop;
+use super::driver::Driver;
+use crate::dstream::{Generated, OutputOperation};
+use crate::ingest::{Input, Settled};
+use crate::ledger::{Entry, PlannedInput, SavedOutput};
+use crate::metrics::{BatchInfo, Event, EventBus, InputInfo, OutputOperationInfo};
+use crate::rdd::{Job, OutputScope, Saved};
+use crate::runtime::{Monitor, Runtime, spawn_own};
+use crate::words::{BatchTime, Error, Result, panic_text};
+
+/// What each input of this member has for a batch, and whether somebody here wants the job to stop.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Offers {
+    inputs: Vec<Vec<u8>>,
+    stop: bool,
+}
+
+/// One output operation of a batch, ready to run.
+struct Running {
+    info: OutputOperationInfo,
+    job: Arc<Job>,
+    work: Option<Generated>,
+}
+
+impl Driver {
+    /// Runs one batch from its plan to its publication.
+    pub(super) fn batch(&self, time: BatchTime) -> Result<()> {
+        let now = || self.engine.runtime.now();
+        let job = Job::new(&self.engine, time, self.ledger.epoch(), Arc::clone(&self.cancelled));
+        let inputs = self.plan(time, &job)?;
+        let mut info = BatchInfo {
+            batch_time: time,
+            inputs,
+            submission_time: time.since_epoch(),
+            processing_start_time: Some(now()),
+            processing_end_time: None,
+            output_operations: Vec::new(),
+            failure_reason: None,
+        };
+        let outputs = self.graph.outputs();
+        let running = self.generate(time, &job, &outputs);
+        let (running, failed) = match running {
+            Ok(running) => (running, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        if running.is_empty() && failed.is_none() {
+            // No output is due at this time (its slide is longer than the batch): the plan is committed, nobody hears.
+            self.commit(time, &job, None, &[])?;
+            return Ok(());
+        }
+        self.events.post(Event::BatchStarted(info.clone()));
+        let (infos, saved, failure) = self.run_outputs(running, failed);
+        info.output_operations = infos;
+        if let Some(error) = &failure {
+            info.failure_reason = Some(error.chain());
+        }
+        self.report_rejects(time);
+        let stopping = failure.is_some() && !self.skip_failed;
+        let mut committed = Ok(());
+        if !stopping {
+            // A batch that is skipped leaves nothing behind but its mark.
+            let saved = if failure.is_some() { &[] } else { &saved[..] };
+            committed = self.commit(time, &job, info.failure_reason.clone(), saved);
+        }
+        if let Err(error) = &committed {
+            info.failure_reason = Some(error.chain());
+        }
+        info.processing_end_time = Some(now());
+        self.events.post(Event::BatchCompleted(info));
+        committed?;
+        match failure {
+            Some(error) if stopping => Err(error),
+            Some(error) => {
+                tracing::error!(batch = %time, error = %error.chain(), "the batch failed and is skipped");
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Names the exact input of the batch, and makes it durable before any task runs.
+    fn plan(&self, time: BatchTime, job: &Arc<Job>) -> Result<Vec<InputInfo>> {
+        let inputs = self.graph.inputs();
+        let offer = || {
+            let stop = self.control.read(|control| control.stop.is_some());
+            let offers =
+                inputs.iter().map(|input| input.offer(time).map_err(|error| no_plan(&**input, time, error)));
+            Ok(Offers { inputs: offers.collect::<Result<_>>()?, stop })
+        };
+        let offers = job.all_gather(self.site, offer)?;
+        if self.engine.me() == 0 && offers.iter().any(|offers| offers.stop) {
+            // Another member was asked to stop; member 0's clock has to know.
+            self.control.change(|control| control.ask_stop(Stop::Gracefully));
+        }
+        let offers: Vec<Vec<Vec<u8>>> = offers.into_iter().map(|offers| offers.inputs).collect();
+        let (mut planned, mut infos) = (Vec::new(), Vec::new());
+        for (stream_id, input) in inputs.iter().enumerate() {
+            let of_input: Vec<&[u8]> = offers
+                .iter()
+                .map(|of_member| of_member.get(stream_id).map_or(&[][..], Vec::as_slice))
+                .collect();
+            let settled = input.settle(time, &of_input).map_err(|error| no_plan(&**input, time, error))?;
+            let Settled { records, description, replayable } = settled;
+            planned.push(PlannedInput { records, replayable });
+            infos.push(InputInfo { stream_id, name: input.name(), records, description });
+        }
+        self.write_down(job, &Entry::Planned { batch: time, offers, inputs: planned })?;
+        inputs.iter().for_each(|input| input.planned(time));
+        Ok(infos)
+    }
+
+    /// Member 0 writes; all go on once it is durable.
+    fn write_down(&self, job: &Arc<Job>, entry: &Entry) -> Result<()> {
+        let write = || if self.engine.me() == 0 { self.ledger.append(entry) } else { Ok(()) };
+        job.all_gather(self.site, write).map(drop)
+    }
+
+    /// Makes the Rdds of all outputs, in order: what `transform` draws is drawn before anything runs.
+    fn generate(
+        &self,
+        time: BatchTime,
+        job: &Arc<Job>,
+        outputs: &[Arc<OutputOperation>],
+    ) -> Result<Vec<Running>> {
+        let mut all = Vec::new();
+        for (id, output) in outputs.iter().enumerate() {
+            let uid = output.uid(id);
+            let job = job.for_output(OutputScope::new(&self.job, &uid));
+            let generated = guarded(|| output.generate(time, &job));
+            let work = generated.map_err(|error| output_error(output, time, error))?;
+            let Some(work) = work else { continue };
+            let info = OutputOperationInfo {
+                batch_time: time,
+                id,
+                name: output.site.operator().into(),
+                site: output.site.location(),
+                start_time: None,
+                end_time: None,
+                failure_reason: None,
+            };
+            all.push(Running { info, job, work: Some(work) });
+        }
+        Ok(all)
+    }
+
+    /// Runs the outputs in order, or up to `concurrent_jobs` side by side. The first failure, in order, is the batch's;
+    /// outputs behind one that failed do not begin.
+    fn run_outputs(
+        &self,
+        running: Vec<Running>,
+        mut failure: Option<Error>,
+    ) -> (Vec<OutputOperationInfo>, Vec<(String, Saved)>, Option<Error>) {
+        let lanes = if self.engine.members() == 1 { self.concurrent_jobs.max(1) } else { 1 };
+        let mut infos = Vec::new();
+        let mut saved = Vec::new();
+        let mut running = running.into_iter();
+        while failure.is_none() {
+            let group: Vec<Running> = running.by_ref().take(lanes).collect();
+            if group.is_empty() {
+                break;
+            }
+            for (done, result) in self.run_group(group) {
+                if let Some(scope) = &done.job.output {
+                    let uid = scope.uid.clone();
+                    let named = |saved| (uid.clone(), named_publish(saved, &done.info));
+                    saved.extend(scope.take_saved().into_iter().map(named));
+                }
+                infos.push(done.info);
+                failure = failure.or(result.err());
+            }
+        }
+        (infos, saved, failure)
+    }
+
+    fn run_group(&self, group: Vec<Running>) -> Vec<(Running, Result<()>)> {
+        if group.len() == 1 {
+            return group.into_iter().map(|one| self.run_one(one)).collect();
+        }
+        let count = group.len();
+        let done = Arc::new(Monitor::new(&self.engine.runtime, Vec::new()));
+        let group: Vec<_> = group.into_iter().enumerate().collect();
+        for (index, one) in group {
+            let (done, driver) = (Arc::clone(&done), self.for_thread());
+            let run = move || {
+                let ended = driver.run(one);
+                done.change(|all: &mut Vec<_>| all.push((index, ended)));
+            };
+            spawn_own(&self.engine.runtime, &format!("output-{index}"), run);
+        }
+        let mut all = done.wait(|all| (all.len() == count).then(|| std::mem::take(all)));
+        all.sort_by_key(|(index, _)| *index);
+        all.into_iter().map(|(_, ended)| ended).collect()
+    }
+
+    fn run_one(&self, one: Running) -> (Running, Result<()>) {
+        self.for_thread().run(one)
+    }
+
+    fn for_thread(&self) -> OutputRunner {
+        OutputRunner { events: Arc::clone(&self.events), runtime: Arc::clone(&self.engine.runtime) }
+    }
+
+    fn report_rejects(&self, time: BatchTime) {
+        for input in self.graph.inputs() {
+            if let Some((records, reason)) = input.rejected(time) {
+                tracing::warn!(input = input.name(), batch = %time, records, reason, "records could not be decoded");
+                self.events.post(Event::RecordsRejected {
+                    batch: time,
+                    input: input.name(),
+                    records,
+                    reason,
+                });
+            }
+        }
+    }
+
+    /// Makes the batch durable, shows what it wrote, tells the sources, and forgets what no batch asks for any more.
+    fn commit(
+        &self,
+        time: BatchTime,
+        job: &Arc<Job>,
+        failed: Option<String>,
+        saved: &[(String, Saved)],
+    ) -> Result<()> {
+        let outputs = saved.iter().map(|(uid, saved)| SavedOutput {
+            uid: uid.clone(),
+            ordinal: saved.ordinal,
+            receipts: saved.receipts.clone(),
+        });
+        self.write_down(job, &Entry::Committed { batch: time, failed, outputs: outputs.collect() })?;
+        if !saved.is_empty() {
+            let publish = || {
+                if self.engine.me() == 0 {
+                    saved.iter().try_for_each(|(_, saved)| (saved.publish)())?;
+                    self.ledger.append(&Entry::Published { batch: time })?;
+                }
+                Ok(())
+            };
+            job.all_gather(self.site, publish)?;
+        }
+        self.graph.inputs().iter().for_each(|input| input.committed(time));
+        self.graph.forget(time);
+        Ok(())
+    }
+}
+
+/// What a thread needs to run an output operation.
+struct OutputRunner {
+    events: Arc<EventBus>,
+    runtime: Arc<dyn Runtime>,
+}
+
+impl OutputRunner {
+    fn run(&self, mut one: Running) -> (Running, Result<()>) {
+        one.info.start_time = Some(self.runtime.now());
+        self.events.post(Event::OutputOperationStarted(one.info.clone()));
+        let result = match one.work.take() {
+            Some(work) => guarded(work),
+            None => Ok(()),
+        };
+        one.info.end_time = Some(self.runtime.now());
+        let result = result.map_err(|error| failed_output(&one.info, error));
+        one.info.failure_reason = result.as_ref().err().map(Error::chain);
+        self.events.post(Event::OutputOperationCompleted(one.info.clone()));
+        (one, result)
+    }
+}
+
+fn no_plan(input: &dyn Input, batch: BatchTime, error: Error) -> Error {
+    let retry = error.retry();
+    let what = format!("input `{}` could not be planned for the batch of {batch}", input.name());
+    Error::Other { what, retry, source: Some(error.into()) }
+}
+
+/// What an output shows, with errors that name it: by then the thread that ran it is gone.
+fn named_publish(saved: Saved, info: &OutputOperationInfo) -> Saved {
+    let (publish, info) = (saved.publish, info.clone());
+    let publish = Box::new(move || guarded(&publish).map_err(|error| failed_output(&info, error)));
+    Saved { publish, ..saved }
+}
+
+fn failed_output(info: &OutputOperationInfo, error: Error) -> Error {
+    Error::Output { output: info.name.clone(), site: info.site, batch: info.batch_time, source: error.into() }
+}
+
+fn output_error(output: &OutputOperation, batch: BatchTime, error: Error) -> Error {
+    Error::Output {
+        output: output.site.operator().into(),
+        site: output.site.location(),
+        batch,
+        source: error.into(),
+    }
+}
+
+/// Runs user code on the driver's thread: a panic in it is an error of the batch.
+pub(super) fn guarded<R>(body: impl FnOnce() -> Result<R>) -> Result<R> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(Error::Panic(panic_text(&*panic))))
+}

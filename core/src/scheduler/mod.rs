@@ -1,0 +1,14 @@
+//! A tick becomes a plan, a plan becomes jobs, jobs become tasks; then the commit.
+//!
+//! Two threads: the **clock** says when a batch is due and cuts the inputs, at once and never late; the **driver** takes
+//! due batches in order and does everything that has an order: plan, run, commit, publish. So batches never overlap, and
+//! with several members all collectives are entered in one order.
+
+mod batch;
+mod clock;
+mod control;
+mod driver;
+
+pub(crate) use self::clock::run_clock;
+pub(crate) use self::control::{Control, Stop, first_batch};
+pub(crate) use self::driver::{Driver, run_driver};
