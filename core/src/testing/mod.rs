@@ -1,0 +1,31 @@
+//! The test kit: contexts by a manual clock, a seeded runtime, faults, several members in one process, conformance
+//! suites.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the kit tells what is wrong by panicking, as an assertion does"
+)]
+
+mod blocks;
+mod harness;
+mod members;
+mod real;
+mod seeded;
+pub mod state;
+pub mod receiver;
+pub mod sink;
+pub mod sinks;
+pub mod storage;
+mod together;
+pub mod transport;
+
+pub use self::blocks::{rejected, task_context};
+pub use self::harness::{
+    Collected, clock, collect_batches, input_batches, input_gaps, local, local_every, local_with, run_batches,
+};
+pub use self::members::{members, seeded, seeded_members};
+pub use self::real::{manual_runtime, real_runtime};
+pub use self::seeded::{SeededRuntime, Turn};
+pub use self::together::Together;

@@ -1,0 +1,227 @@
+//! What every receiver of a connector must keep.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::super::blocks::task_on;
+use super::PATIENCE;
+use crate::memory::Budget;
+use crate::runtime::{Clock, RealRuntime, Runtime};
+use crate::source::{Gate, GateControl, InputBlock, Receiver, Rejects, Segment};
+use crate::words::{BatchTime, Error, Result};
+
+/// Between two looks at what must happen.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// A source that a test can feed, in numbered records: 0, 1, 2, …
+pub trait Fed {
+    /// The receiver.
+    type Receiver: Receiver;
+
+    /// Whether a start after a failure reads again what is behind the last position; without that, records that were sent
+    /// to the run that failed may be lost.
+    const REWINDS: bool;
+
+    /// A receiver that reads from this source.
+    fn receiver(&self) -> Self::Receiver;
+
+    /// Makes the records with these numbers available, on one lane.
+    fn feed(&self, numbers: std::ops::Range<u64>);
+
+    /// The number of a record.
+    fn number(&self, record: &<Self::Receiver as Receiver>::Record) -> u64;
+}
+
+/// Runs the whole suite; `open` gives a new source without records each time.
+///
+/// # Panics
+/// Where a promise of [`Receiver`] is broken.
+pub fn conformance<F: Fed>(open: impl Fn() -> F) {
+    let suite: [fn(&F); 4] = [
+        records_come_in_order_and_once,
+        it_stops_when_told,
+        it_goes_on_behind_what_is_in,
+        it_waits_at_a_closed_gate_and_loses_nothing,
+    ];
+    for check in suite {
+        check(&open());
+    }
+}
+
+/// A gate, and a receiver that runs at it.
+struct Bench<R: Receiver> {
+    runtime: Arc<dyn Runtime>,
+    budget: Budget,
+    gate: Gate<R::Record, R::Position>,
+    control: GateControl<R::Record, R::Position>,
+    batch: u64,
+}
+
+/// A run of a receiver.
+struct Run {
+    ended: oneshot::Receiver<Result<()>>,
+    cancel: Option<oneshot::Sender<()>>,
+}
+
+impl<R: Receiver> Bench<R> {
+    fn new(memory: u64) -> Self {
+        let runtime: Arc<dyn Runtime> = Arc::new(RealRuntime::new(1, Clock::System).unwrap());
+        let budget = Budget::new(memory);
+        let (gate, control) = Gate::new(&runtime, &budget, Duration::from_millis(1));
+        Self { runtime, budget, gate, control, batch: 0 }
+    }
+
+    fn start(&self, receiver: R) -> Run {
+        let (told, ended) = oneshot::channel();
+        let (cancel, cancelled) = oneshot::channel::<()>();
+        let gate = self.gate.clone();
+        let run = async move {
+            tokio::select! {
+                result = receiver.run(gate) => drop(told.send(result)),
+                _ = cancelled => {}
+            }
+        };
+        self.runtime.spawn_io("receiver", Box::pin(run));
+        Run { ended, cancel: Some(cancel) }
+    }
+
+    fn pause(&self) {
+        let mut pause = self.runtime.sleep_until(self.runtime.now() + LOOK);
+        while !self.runtime.block_on_for(pause.as_mut(), PATIENCE) {}
+    }
+
+    /// Waits until `ready`, and says what it waits for where that takes too long.
+    fn wait<A>(&self, what: &str, mut ready: impl FnMut() -> Option<A>) -> A {
+        let deadline = self.runtime.uptime() + PATIENCE;
+        loop {
+            if let Some(found) = ready() {
+                return found;
+            }
+            assert!(self.runtime.uptime() < deadline, "the receiver did not {what}");
+            self.pause();
+        }
+    }
+
+    /// Waits for `count` records.
+    fn records(&mut self, source: &impl Fed<Receiver = R>, count: usize) -> Vec<u64> {
+        let mut all = Vec::new();
+        let deadline = self.runtime.uptime() + PATIENCE;
+        while all.len() < count {
+            all.extend(self.taken(source));
+            assert!(
+                self.runtime.uptime() < deadline,
+                "{count} records were fed, {} came: {all:?}",
+                all.len()
+            );
+            self.pause();
+        }
+        all
+    }
+
+    /// What is in by now.
+    fn taken(&mut self, source: &impl Fed<Receiver = R>) -> Vec<u64> {
+        self.batch += 1;
+        let batch = BatchTime::from_millis(self.batch);
+        self.control.cut(batch);
+        let (blocks, _) = self.control.take(batch);
+        let task = task_on(&self.runtime);
+        let mut numbers = Vec::new();
+        for segment in blocks.iter().flat_map(|block| &block.segments) {
+            match segment {
+                Segment::Records(records) => numbers.extend(records.iter().map(|one| source.number(one))),
+                Segment::Block(block) => {
+                    let mut chunks = InputBlock::open(&**block, &Rejects::default(), &task).unwrap();
+                    while let Some(chunk) = chunks.next().unwrap() {
+                        numbers.extend(chunk.as_slice().iter().map(|one| source.number(one)));
+                    }
+                }
+            }
+        }
+        numbers
+    }
+}
+
+impl Run {
+    /// Waits for the end; a receiver may end with `Stopping`, as the gate tells it.
+    fn end<R: Receiver>(mut self, bench: &Bench<R>) {
+        let ended = bench.wait("stop when it was told to", || self.ended.try_recv().ok());
+        assert!(matches!(ended, Ok(()) | Err(Error::Stopping)), "{ended:?}");
+    }
+}
+
+/// Promise 1, and nothing twice.
+fn records_come_in_order_and_once<F: Fed>(source: &F) {
+    let mut bench = Bench::new(64 << 20);
+    source.feed(0..10);
+    let run = bench.start(source.receiver());
+    let mut all = bench.records(source, 10);
+    source.feed(10..1000);
+    all.extend(bench.records(source, 990));
+    bench.control.stop();
+    run.end(&bench);
+    all.extend(bench.taken(source));
+
+    assert_eq!(all, (0..1000).collect::<Vec<_>>());
+}
+
+/// An idle receiver ends, too.
+fn it_stops_when_told<F: Fed>(source: &F) {
+    let mut bench = Bench::new(64 << 20);
+    source.feed(0..1);
+    let run = bench.start(source.receiver());
+    bench.records(source, 1);
+
+    bench.control.stop();
+
+    run.end(&bench);
+}
+
+/// A run that was dropped leaves nothing half done; the next one goes on behind what is in.
+fn it_goes_on_behind_what_is_in<F: Fed>(source: &F) {
+    if !F::REWINDS {
+        return;
+    }
+    let mut bench = Bench::new(64 << 20);
+    source.feed(0..10);
+    let mut run = bench.start(source.receiver());
+    let mut all = bench.records(source, 10);
+    drop(run.cancel.take());
+    bench.wait("end when it was dropped", || {
+        run.ended.try_recv().err().filter(|e| *e == oneshot::error::TryRecvError::Closed)
+    });
+
+    source.feed(10..20);
+    let run = bench.start(source.receiver());
+    all.extend(bench.records(source, 10));
+    bench.control.stop();
+    run.end(&bench);
+
+    assert_eq!(all, (0..20).collect::<Vec<_>>());
+}
+
+/// Promise 3: the gate is the only brake. A receiver that waits there still stops, and what it waits with is not lost.
+fn it_waits_at_a_closed_gate_and_loses_nothing<F: Fed>(source: &F) {
+    let mut bench = Bench::new(64 << 20);
+    let full = bench.budget.try_reserve(64 << 20).expect("all of the budget");
+    source.feed(0..100);
+    let run = bench.start(source.receiver());
+    let budget = bench.budget.clone();
+    bench.wait("come to the gate", || (budget.waiting() > 0).then_some(()));
+    assert!(bench.taken(source).is_empty(), "something passed a closed gate");
+    drop(full);
+    let all = bench.records(source, 100);
+    assert_eq!(all, (0..100).collect::<Vec<_>>());
+
+    let full = bench.wait("give back what it holds", || budget.try_reserve(64 << 20));
+    source.feed(100..200);
+    bench.wait("come to the gate again", || (budget.waiting() > 0).then_some(()));
+    bench.control.stop();
+    run.end(&bench);
+    let last = bench.taken(source);
+    assert!(!last.is_empty(), "what waited at the gate when the job stopped was lost");
+    // How much was read by then is the receiver's affair; what of it comes is in order.
+    assert_eq!(last, (100..).take(last.len()).collect::<Vec<_>>());
+    drop(full);
+}

@@ -1,0 +1,79 @@
+//! A plan of streams gives the same on one member and on several.
+
+use std::fmt::Debug;
+
+use tidemill::testing::{Collected, collect_batches, input_batches, members, run_batches};
+use tidemill::{DStream, StreamingContext, Wire};
+
+/// What one stream gave, once the batches have run.
+type Later = Box<dyn Fn() -> String>;
+
+fn later<T: Wire + Debug>(name: &'static str, stream: &DStream<T>) -> Later {
+    let collected: Collected<T> = collect_batches(stream);
+    // A graceful stop of several members runs one more batch, which is empty.
+    Box::new(move || format!("{name}: {:?}", &collected.batches()[..3]))
+}
+
+/// Every operator that needs more than its own partition, or more than one stream.
+fn all_of_them(ssc: &StreamingContext) -> Vec<String> {
+    let numbers = input_batches(ssc, 5, vec![(0..23).collect::<Vec<i64>>(), vec![], vec![7, 7, 9]]);
+    let pairs = numbers.map(|n| (n % 4, n));
+    let others = input_batches(ssc, 2, vec![vec![(1, 'a'), (3, 'b'), (3, 'c'), (9, 'd')], vec![(0, 'e')]]);
+    let streams = [numbers.clone(), numbers.map(|n| n * 100), others.keys()];
+    let given = vec![
+        later("count", &numbers.count()),
+        later("reduce", &numbers.map(|n| n.to_string()).reduce(|a, b| a + &b)),
+        later("count_by_value", &numbers.map(|n| n % 3).count_by_value_into(4)),
+        later("distinct", &numbers.map(|n| n % 5).distinct()),
+        later("repartition", &numbers.repartition(3).glom()),
+        later("coalesce", &numbers.coalesce(2).glom()),
+        later("partition_by", &pairs.partition_by(3).glom()),
+        later("reduce_by_key", &pairs.reduce_by_key_into(3, |a, b| a + b)),
+        later(
+            "combine_by_key",
+            &pairs.combine_by_key(
+                |n| vec![n],
+                |mut all, n| {
+                    all.push(n);
+                    all
+                },
+                |a, b| [a, b].concat(),
+            ),
+        ),
+        later("aggregate_by_key", &pairs.aggregate_by_key(0, |max, n| n.max(max), i64::max)),
+        later("group_by_key", &pairs.group_by_key_into(2)),
+        later("cogroup", &pairs.cogroup(&others)),
+        later("join", &pairs.join(&others)),
+        later("left_outer_join", &pairs.left_outer_join_into(3, &others)),
+        later("right_outer_join", &pairs.right_outer_join(&others)),
+        later("full_outer_join", &pairs.full_outer_join_into(2, &others)),
+        later("subtract_by_key", &pairs.subtract_by_key(&others)),
+        later("union", &numbers.union(&streams[1])),
+        later("union of many", &ssc.union(&streams)),
+        later(
+            "transform_with",
+            &pairs.transform_with(&others, |pairs, others| pairs.keys().union(&others.keys()).distinct()),
+        ),
+        later(
+            "transform of many",
+            &ssc.transform(&streams, |rdds, _| rdds[2].union(&rdds[0]).sort_by(|n| *n, false)),
+        ),
+    ];
+    run_batches(ssc, 3).unwrap();
+    ssc.stop(true).unwrap();
+    given.iter().map(|given| given()).collect()
+}
+
+#[test]
+fn every_stateless_operator_gives_the_same_in_the_same_order_on_one_two_and_three_members() {
+    let alone = members(1, 2, all_of_them).remove(0);
+    // What is all empty would be the same everywhere.
+    assert!(alone.iter().all(|given| given.contains(|c: char| c.is_ascii_digit())), "{alone:#?}");
+    for count in [2, 3] {
+        for (me, given) in members(count, 2, all_of_them).iter().enumerate() {
+            for (given, alone) in given.iter().zip(&alone) {
+                assert_eq!(given, alone, "member {me} of {count}");
+            }
+        }
+    }
+}
