@@ -1,0 +1,68 @@
+//! `tidemill-benches WORKLOAD`: runs tidemill and its hand-written limit in turn and prints what the two cost.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "lines of JSON on standard output are what this program is for"
+)]
+#![allow(clippy::disallowed_methods, reason = "it measures with the machine's own time and threads")]
+
+mod child;
+mod harness;
+mod limit;
+mod measure;
+mod stats;
+mod workloads;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::harness::{Plan, Side};
+use crate::workloads::{EntryArgs, Name};
+
+// The limits use it too: the ratio must not compare allocators.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Runs tidemill and its limit in turn; one JSON line a run, a last line with the ratios of the medians.
+#[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+struct Args {
+    /// What to measure.
+    #[arg(value_enum, required = true)]
+    workload: Option<Name>,
+    /// How often each side runs. Fewer than 7 rounds do not count.
+    #[arg(long, default_value_t = harness::ROUNDS_THAT_COUNT, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+    /// Short runs, to see that everything works. Such figures do not count.
+    #[arg(long)]
+    quick: bool,
+    /// Runs this side alone, without ratios.
+    #[arg(long, value_enum)]
+    only: Option<Side>,
+    #[command(subcommand)]
+    command: Option<Hidden>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Hidden {
+    /// One run of one side in this process; what the harness starts as a child.
+    #[command(hide = true)]
+    Entry(EntryArgs),
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    match (args.command, args.workload) {
+        (Some(Hidden::Entry(entry)), _) => {
+            let run = workloads::find(entry.workload).entry;
+            println!("{}", serde_json::to_string(&run(&entry)?)?);
+            Ok(())
+        }
+        (None, Some(name)) => {
+            let plan = Plan { rounds: args.rounds, quick: args.quick, only: args.only };
+            harness::run(&workloads::find(name), plan)
+        }
+        (None, None) => unreachable!("clap asks for a workload"),
+    }
+}
