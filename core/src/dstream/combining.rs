@@ -74,15 +74,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
     where
         K: Key,
     {
-        let f = (create, merge_value, merge_combiners);
-        self.each_rdd_with("combine_by_key", Location::caller(), f, |rdd, f| {
-            let (create, merge) = (Arc::clone(&f), Arc::clone(&f));
-            rdd.combine_by_key(
-                move |value| (create.0)(value),
-                move |c, value| (merge.1)(c, value),
-                move |a, b| (f.2)(a, b),
-            )
-        })
+        self.combine_by_key_into(self.graph().parallelism(), create, merge_value, merge_combiners)
     }
 
     /// As [`combine_by_key`](Self::combine_by_key), into `partitions` partitions.

@@ -117,6 +117,11 @@ impl Graph {
         self.empty_batches
     }
 
+    /// Partitions of a shuffle where the user names no number.
+    pub(crate) fn parallelism(&self) -> usize {
+        self.engine.parallelism
+    }
+
     pub(crate) fn phase(&self) -> Phase {
         self.state.lock().phase
     }

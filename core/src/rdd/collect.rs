@@ -2,9 +2,8 @@
 
 use std::panic::Location;
 
-use super::node::Pull;
+use super::Rdd;
 use super::wire::Many;
-use super::{Job, Rdd};
 use crate::data::Wire;
 use crate::words::Result;
 
@@ -19,12 +18,7 @@ impl<T> Rdd<T> {
         T: Wire,
     {
         let site = self.site("collect", Location::caller());
-        Job::outside_tasks("collect")?;
-        self.node().prepare(self.job())?;
-        let node = self.node();
-        let partitions: Vec<usize> = (0..node.partitions()).collect();
-        let parts = self.job().gather(site, &*node, &partitions, |partition, task| {
-            let mut up = Pull::new(node.open(partition, task)?, task, site);
+        let parts = self.run("collect", site, |mut up| {
             let mut all = Vec::new();
             while let Some(chunk) = up.next()? {
                 chunk.append_to(&mut all);

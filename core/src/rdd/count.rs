@@ -2,8 +2,7 @@
 
 use std::panic::Location;
 
-use super::node::Pull;
-use super::{Job, Rdd};
+use super::Rdd;
 use crate::words::Result;
 
 impl<T> Rdd<T> {
@@ -20,13 +19,7 @@ impl<T> Rdd<T> {
     #[track_caller]
     pub fn count(&self) -> Result<u64> {
         let site = self.site("count", Location::caller());
-        Job::outside_tasks("count")?;
-        let node = self.node();
-        node.prepare(self.job())?;
-        let partitions: Vec<usize> = (0..node.partitions()).collect();
-        let counts = self.job().gather(site, &*node, &partitions, |partition, task| {
-            Pull::new(node.open(partition, task)?, task, site).count_rest()
-        })?;
+        let counts = self.run("count", site, |mut up| up.count_rest())?;
         Ok(counts.iter().sum())
     }
 }

@@ -133,9 +133,6 @@ impl Driver {
         for (id, output) in outputs.iter().enumerate() {
             let uid = output.uid(id);
             let job = job.for_output(OutputScope::new(&self.job, &uid));
-            let generated = guarded(|| output.generate(time, &job));
-            let work = generated.map_err(|error| output_error(output, time, error))?;
-            let Some(work) = work else { continue };
             let info = OutputOperationInfo {
                 batch_time: time,
                 id,
@@ -145,6 +142,9 @@ impl Driver {
                 end_time: None,
                 failure_reason: None,
             };
+            let work =
+                guarded(|| output.generate(time, &job)).map_err(|error| failed_output(&info, error))?;
+            let Some(work) = work else { continue };
             all.push(Running { info, job, work: Some(work) });
         }
         Ok(all)
@@ -181,15 +181,14 @@ impl Driver {
 
     fn run_group(&self, group: Vec<Running>) -> Vec<(Running, Result<()>)> {
         if group.len() == 1 {
-            return group.into_iter().map(|one| self.run_one(one)).collect();
+            return group.into_iter().map(|one| self.output_runner().run(one)).collect();
         }
         let count = group.len();
         let done = Arc::new(Monitor::new(&self.engine.runtime, Vec::new()));
-        let group: Vec<_> = group.into_iter().enumerate().collect();
-        for (index, one) in group {
-            let (done, driver) = (Arc::clone(&done), self.for_thread());
+        for (index, one) in group.into_iter().enumerate() {
+            let (done, runner) = (Arc::clone(&done), self.output_runner());
             let run = move || {
-                let ended = driver.run(one);
+                let ended = runner.run(one);
                 done.change(|all: &mut Vec<_>| all.push((index, ended)));
             };
             spawn_own(&self.engine.runtime, &format!("output-{index}"), run);
@@ -199,11 +198,7 @@ impl Driver {
         all.into_iter().map(|(_, ended)| ended).collect()
     }
 
-    fn run_one(&self, one: Running) -> (Running, Result<()>) {
-        self.for_thread().run(one)
-    }
-
-    fn for_thread(&self) -> OutputRunner {
+    fn output_runner(&self) -> OutputRunner {
         OutputRunner { events: Arc::clone(&self.events), runtime: Arc::clone(&self.engine.runtime) }
     }
 
@@ -288,15 +283,6 @@ fn named_publish(saved: Saved, info: &OutputOperationInfo) -> Saved {
 
 fn failed_output(info: &OutputOperationInfo, error: Error) -> Error {
     Error::Output { output: info.name.clone(), site: info.site, batch: info.batch_time, source: error.into() }
-}
-
-fn output_error(output: &OutputOperation, batch: BatchTime, error: Error) -> Error {
-    Error::Output {
-        output: output.site.operator().into(),
-        site: output.site.location(),
-        batch,
-        source: error.into(),
-    }
 }
 
 /// Runs user code on the driver's thread: a panic in it is an error of the batch.
