@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use tidemill::testing::{collect_batches, local, local_with, run_batches};
 use tidemill::{
-    Ask, Chunk, Chunks, Conf, DirectInput, Error, ReceiverInfo, Result, Retry, StreamingListener, TaskContext,
+    Ask, Chunk, Chunks, Conf, DirectInput, Error, ReceiverInfo, Rejects, Result, Retry, StreamingListener,
+    TaskContext,
 };
 
 /// The receiver that has stopped.
@@ -125,7 +126,7 @@ impl DirectInput for Numbers {
         Some(range.1 - range.0)
     }
 
-    fn read(&self, range: &(u64, u64), _: &TaskContext) -> Result<Box<dyn Chunks<u64>>> {
+    fn read(&self, range: &(u64, u64), _: &Rejects, _: &TaskContext) -> Result<Box<dyn Chunks<u64>>> {
         let mut failures = self.read_failures.lock().unwrap();
         if *failures > 0 {
             *failures -= 1;
@@ -210,7 +211,7 @@ fn an_input_that_panics_while_it_plans_ends_the_job_and_does_not_hang_it() {
         fn plan(&self, _: &u64, _: &Ask) -> Result<Vec<u64>> {
             panic!("spring tide")
         }
-        fn read(&self, _: &u64, _: &TaskContext) -> Result<Box<dyn Chunks<u64>>> {
+        fn read(&self, _: &u64, _: &Rejects, _: &TaskContext) -> Result<Box<dyn Chunks<u64>>> {
             Err(Error::new("never planned"))
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidemill::{Chunk, Chunks, InputBlock, Rejects, Result, TaskContext};
+use tidemill::{Chunk, Chunks, InputBlock, Rejected, Rejects, Result, TaskContext};
 
 use crate::decoder::{Decoder, Frame};
 
@@ -64,8 +64,11 @@ impl<D: Decoder> Chunks<D::Record> for FrameChunks<D> {
             let frame = Frame::new(&bytes[self.start..end], bytes);
             if let Err(error) = decoder.decode(frame, &mut self.out) {
                 self.out.truncate(before);
-                self.rejects
-                    .add(|| format!("a frame of {} bytes cannot be decoded: {error}", end - self.start));
+                self.rejects.add(|| Rejected {
+                    at: format!("byte {} of its block", self.start),
+                    error: format!("a frame of {} bytes cannot be decoded: {error}", end - self.start),
+                    bytes: bytes.slice(self.start..end),
+                });
             }
             (self.at, self.start) = (self.at + 1, end);
         }

@@ -66,7 +66,14 @@ impl StreamingContext {
     /// A stream from an input that is asked for ranges.
     #[track_caller]
     pub fn input_stream<D: DirectInput>(&self, input: D) -> DStream<D::Record> {
-        self.input(Site::new("input_stream", Location::caller()), DirectSource::new(input))
+        self.asked(Site::new("input_stream", Location::caller()), input)
+    }
+
+    /// As [`input_stream`](Self::input_stream), for a connector's own method: see
+    /// [`receiver_stream_named`](Self::receiver_stream_named).
+    #[track_caller]
+    pub fn input_stream_named<D: DirectInput>(&self, operator: &'static str, input: D) -> DStream<D::Record> {
+        self.asked(Site::new(operator, Location::caller()), input)
     }
 
     /// A stream from a queue of Rdds: one of them each batch, an empty Rdd where the queue is empty. The queue may be
@@ -210,6 +217,10 @@ impl StreamingContext {
 
     fn received<R: Receiver>(&self, site: Site, receiver: R) -> DStream<R::Record> {
         self.input(site, ReceiverSource::new(site, self.graph().next_input(), receiver))
+    }
+
+    fn asked<D: DirectInput>(&self, site: Site, input: D) -> DStream<D::Record> {
+        self.input(site, DirectSource::new(site, self.graph().next_input(), input))
     }
 
     /// Adds an input to the plan.

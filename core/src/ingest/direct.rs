@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use super::{Input, InputOf, Settled, Started};
 use crate::data::Data;
 use crate::rdd::{Job, Node, Part, Rdd, decode_all, encode_all};
-use crate::runtime::TaskContext;
-use crate::source::{Ask, DirectInput};
+use crate::runtime::{Site, TaskContext};
+use crate::source::{Ask, DirectInput, InputContext, Rejects};
 use crate::words::{BatchTime, Result};
 
 /// How long an input may take to name its ranges.
@@ -18,24 +18,46 @@ const PLAN_WITHIN: Duration = Duration::from_secs(10);
 /// The input behind a direct input: ranges, one partition each.
 pub(crate) struct DirectSource<D: DirectInput> {
     input: Arc<D>,
+    site: Site,
+    number: usize,
     state: Mutex<State<D>>,
     me: std::sync::OnceLock<u32>,
 }
 
 struct State<D: DirectInput> {
     position: D::Position,
-    batches: Vec<(BatchTime, Arc<Vec<D::Range>>)>,
+    batches: Vec<Batch<D::Range>>,
+}
+
+/// What was planned for one batch.
+struct Batch<R> {
+    time: BatchTime,
+    ranges: Arc<Vec<R>>,
+    // By range.
+    rejects: Arc<Vec<Rejects>>,
+}
+
+impl<R> Clone for Batch<R> {
+    fn clone(&self) -> Self {
+        Self { time: self.time, ranges: Arc::clone(&self.ranges), rejects: Arc::clone(&self.rejects) }
+    }
 }
 
 impl<D: DirectInput> DirectSource<D> {
-    pub(crate) fn new(input: D) -> Self {
+    /// The input `input`, the stream of which was drawn at `site`.
+    pub(crate) fn new(site: Site, number: usize, input: D) -> Self {
         let state = State { position: D::Position::default(), batches: Vec::new() };
-        Self { input: Arc::new(input), state: Mutex::new(state), me: std::sync::OnceLock::new() }
+        Self {
+            input: Arc::new(input),
+            site,
+            number,
+            state: Mutex::new(state),
+            me: std::sync::OnceLock::new(),
+        }
     }
 
-    fn ranges(&self, batch: BatchTime) -> Option<Arc<Vec<D::Range>>> {
-        let state = self.state.lock();
-        state.batches.iter().find(|(time, _)| *time == batch).map(|(_, ranges)| Arc::clone(ranges))
+    fn batch(&self, time: BatchTime) -> Option<Batch<D::Range>> {
+        self.state.lock().batches.iter().find(|batch| batch.time == time).cloned()
     }
 }
 
@@ -45,8 +67,11 @@ impl<D: DirectInput> Input for DirectSource<D> {
     }
 
     fn start(&self, with: &Started) -> Result<()> {
-        let _ = self.me.set(with.engine.me());
-        Ok(())
+        let me = with.engine.me();
+        let _ = self.me.set(me);
+        let context =
+            InputContext::new(&with.engine.runtime, &with.events, self.number, self.input.name(), me);
+        self.input.start(&context)
     }
 
     fn offer(&self, batch: BatchTime) -> Result<Vec<u8>> {
@@ -54,9 +79,11 @@ impl<D: DirectInput> Input for DirectSource<D> {
         if self.me.get() != Some(&0) {
             return Ok(Vec::new());
         }
-        let position = self.state.lock().position.clone();
-        let ask = Ask { batch, records_max: None, within: PLAN_WITHIN };
-        encode_all(&self.input.plan(&position, &ask)?)
+        // Under the lock: a position may be large, and nobody else asks for it before the answer.
+        let ranges = self
+            .input
+            .plan(&self.state.lock().position, &Ask { batch, records_max: None, within: PLAN_WITHIN })?;
+        encode_all(&ranges)
     }
 
     fn settle(&self, batch: BatchTime, offers: &[&[u8]]) -> Result<Settled> {
@@ -72,38 +99,46 @@ impl<D: DirectInput> Input for DirectSource<D> {
         };
         let mut state = self.state.lock();
         ranges.iter().for_each(|range| D::advance(&mut state.position, range));
-        state.batches.push((batch, Arc::new(ranges)));
+        let rejects = Arc::new(ranges.iter().map(|_| Rejects::default()).collect());
+        state.batches.push(Batch { time: batch, ranges: Arc::new(ranges), rejects });
         Ok(settled)
     }
 
     fn planned(&self, batch: BatchTime) {
-        for range in self.ranges(batch).iter().flat_map(|ranges| ranges.iter()) {
+        for range in self.batch(batch).iter().flat_map(|batch| batch.ranges.iter()) {
             self.input.prefetch(range);
         }
     }
 
     fn committed(&self, _batch: BatchTime) {
-        let position = self.state.lock().position.clone();
-        if let Err(error) = self.input.committed(&position) {
+        if let Err(error) = self.input.committed(&self.state.lock().position) {
             tracing::warn!(input = self.input.name(), error = %error.chain(), "the input did not take the commit");
         }
     }
 
     fn forget(&self, batch: BatchTime) {
-        self.state.lock().batches.retain(|(time, _)| *time > batch);
+        self.state.lock().batches.retain(|kept| kept.time > batch);
+    }
+
+    fn rejected(&self, time: BatchTime) -> Option<(u64, String)> {
+        let batch = self.batch(time)?;
+        batch.rejects.iter().filter_map(Rejects::total).reduce(|(a, first), (b, _)| (a + b, first))
     }
 }
 
 impl<D: DirectInput> InputOf<D::Record> for DirectSource<D> {
     fn rdd(&self, batch: BatchTime, job: &Arc<Job>) -> Option<Rdd<D::Record>> {
-        let ranges = self.ranges(batch).unwrap_or_default();
-        Some(Rdd::new(Ranges { input: Arc::clone(&self.input), ranges }, job))
+        let (ranges, rejects) =
+            self.batch(batch).map(|batch| (batch.ranges, batch.rejects)).unwrap_or_default();
+        Some(Rdd::new(Ranges { input: Arc::clone(&self.input), site: self.site, ranges, rejects }, job))
     }
 }
 
 struct Ranges<D: DirectInput> {
     input: Arc<D>,
+    site: Site,
     ranges: Arc<Vec<D::Range>>,
+    rejects: Arc<Vec<Rejects>>,
 }
 
 impl<D: DirectInput> Node<D::Record> for Ranges<D>
@@ -123,6 +158,10 @@ where
     }
 
     fn open(&self, partition: usize, task: &TaskContext) -> Result<Part<D::Record>> {
-        self.input.read(&self.ranges[partition], task)
+        let rejects = &self.rejects[partition];
+        rejects.restart();
+        // What cannot be read is the stream's failure, and not the operator's that asks for it.
+        task.at(self.site);
+        self.input.read(&self.ranges[partition], rejects, task)
     }
 }

@@ -46,6 +46,15 @@ pub enum Event {
         /// How many.
         records: u64,
     },
+    /// An input left something alone, or found something that looks wrong; it goes on.
+    InputWarning {
+        /// The input stream's number.
+        stream_id: usize,
+        /// The input's name, as in `files /in`.
+        input: String,
+        /// What it is.
+        warning: String,
+    },
     /// Records that could not be decoded were left out of a batch.
     RecordsRejected {
         /// The batch they belong to.

@@ -58,6 +58,9 @@ pub(super) fn tell(listener: &dyn StreamingListener, event: &Event) {
         Event::BatchCompleted(batch) => listener.on_batch_completed(batch),
         Event::OutputOperationStarted(operation) => listener.on_output_operation_started(operation),
         Event::OutputOperationCompleted(operation) => listener.on_output_operation_completed(operation),
-        Event::ClockJumped { .. } | Event::RecordsLost { .. } | Event::RecordsRejected { .. } => {}
+        Event::ClockJumped { .. }
+        | Event::InputWarning { .. }
+        | Event::RecordsLost { .. }
+        | Event::RecordsRejected { .. } => {}
     }
 }

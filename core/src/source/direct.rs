@@ -1,10 +1,13 @@
 //! A source that is asked.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::block::Rejects;
 use crate::data::{Chunks, Data, Wire};
-use crate::runtime::TaskContext;
+use crate::metrics::{Event, EventBus};
+use crate::runtime::{Runtime, TaskContext};
 use crate::words::{BatchTime, Result};
 
 /// What a plan asks for.
@@ -16,6 +19,58 @@ pub struct Ask {
     pub records_max: Option<u64>,
     /// Answer within this time, or with an error: the clock of the job does not wait for a broker.
     pub within: Duration,
+}
+
+/// What a direct input has of the job that it belongs to, from its start on.
+#[derive(Clone)]
+pub struct InputContext {
+    runtime: Arc<dyn Runtime>,
+    events: Arc<EventBus>,
+    stream_id: usize,
+    input: String,
+    member: u32,
+}
+
+impl InputContext {
+    pub(crate) fn new(
+        runtime: &Arc<dyn Runtime>,
+        events: &Arc<EventBus>,
+        stream_id: usize,
+        input: String,
+        member: u32,
+    ) -> Self {
+        Self { runtime: Arc::clone(runtime), events: Arc::clone(events), stream_id, input, member }
+    }
+
+    /// The job's clock, since the epoch. A test's clock may stand far from the system's.
+    pub fn now(&self) -> Duration {
+        self.runtime.now()
+    }
+
+    /// A time that never goes back, since the job's process began: for how long ago something was.
+    pub fn uptime(&self) -> Duration {
+        self.runtime.uptime()
+    }
+
+    /// The member that this is; member 0 alone is asked for plans.
+    pub fn member(&self) -> u32 {
+        self.member
+    }
+
+    /// Tells people of something that was left alone or looks wrong and does not stop the job: it is logged, and listeners
+    /// get [`Event::InputWarning`].
+    pub fn warn(&self, warning: impl Into<String>) {
+        let warning = warning.into();
+        tracing::warn!(input = self.input, warning);
+        let (stream_id, input) = (self.stream_id, self.input.clone());
+        self.events.post(Event::InputWarning { stream_id, input, warning });
+    }
+}
+
+impl Debug for InputContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InputContext").field("input", &self.input).finish_non_exhaustive()
+    }
 }
 
 /// A source that is asked: at plan time it names ranges, when the batch runs it reads exactly these.
@@ -32,6 +87,15 @@ pub trait DirectInput: Send + Sync + 'static {
     type Range: Wire + Debug;
     /// All that was planned so far: the fold of the ranges, so that plans stay small.
     type Position: Wire + Default;
+
+    /// The job starts: once on each member, before anything else is asked.
+    ///
+    /// # Errors
+    /// The job does not start.
+    fn start(&self, with: &InputContext) -> Result<()> {
+        let _ = with;
+        Ok(())
+    }
 
     /// Adds a planned range to the position. Pure.
     fn advance(position: &mut Self::Position, range: &Self::Range);
@@ -54,11 +118,17 @@ pub trait DirectInput: Send + Sync + 'static {
         let _ = range;
     }
 
-    /// Reads one range. On a task thread: waits at most 100 ms at a time and asks `task.check()` in between.
+    /// Reads one range; what cannot be decoded goes to `rejects`. On a task thread: waits at most 100 ms at a time and asks
+    /// `task.check()` in between.
     ///
     /// # Errors
     /// Where the range is gone or the system away; the task is tried again if the error says so.
-    fn read(&self, range: &Self::Range, task: &TaskContext) -> Result<Box<dyn Chunks<Self::Record>>>;
+    fn read(
+        &self,
+        range: &Self::Range,
+        rejects: &Rejects,
+        task: &TaskContext,
+    ) -> Result<Box<dyn Chunks<Self::Record>>>;
 
     /// Ranges with the same home are read by the same member, so that it keeps its connection.
     fn home(&self, range: &Self::Range) -> u64 {

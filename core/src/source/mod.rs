@@ -7,8 +7,8 @@ mod receiver;
 mod supervisor;
 mod text_block;
 
-pub use self::block::{InputBlock, Rejects};
-pub use self::direct::{Ask, DirectInput};
+pub use self::block::{InputBlock, Rejected, Rejects};
+pub use self::direct::{Ask, DirectInput, InputContext};
 pub use self::gate::{Gate, Received};
 pub(crate) use self::gate::{GateControl, Sealed, Segment};
 pub use self::receiver::{Lane, Receiver};

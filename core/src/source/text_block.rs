@@ -3,7 +3,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::{memchr2, memrchr2};
 
-use super::block::{InputBlock, Rejects};
+use super::block::{InputBlock, Rejected, Rejects};
 use crate::data::{Chunk, Chunks, Text, TextBlock, TextLines, count_lines};
 use crate::runtime::TaskContext;
 use crate::words::Result;
@@ -64,9 +64,13 @@ impl InputBlock<Text> for TextLinesBlock {
 
     fn open(&self, rejects: &Rejects, _task: &TaskContext) -> Result<Box<dyn Chunks<Text>>> {
         if self.too_long {
-            rejects.add(|| self.limit.exceeded("at least ", self.limit.line_bytes_max.saturating_add(1)));
+            rejects.add(|| {
+                let error = self.limit.exceeded("at least ", self.limit.line_bytes_max.saturating_add(1));
+                Rejected::new(at(self.bytes.len()), error, Bytes::new())
+            });
         }
         Ok(Box::new(Lines {
+            whole: self.bytes.len(),
             rest: self.bytes.clone(),
             // A block that is no longer than a line may be has no line that is too long.
             limit: (self.bytes.len() > self.limit.line_bytes_max).then_some(self.limit),
@@ -80,6 +84,8 @@ impl InputBlock<Text> for TextLinesBlock {
 
 /// The lines of a block.
 struct Lines {
+    // The length of the block.
+    whole: usize,
     // What was not looked at yet; begins with a line.
     rest: Bytes,
     // None where no line can be too long.
@@ -110,7 +116,10 @@ impl Lines {
             [] => end,
             _ => end + 1,
         };
-        self.rejects.add(|| not_text(&self.rest[start..end], bad - start));
+        self.rejects.add(|| {
+            let line = self.rest.slice(start..end);
+            Rejected::new(at(self.whole - self.rest.len() + start), not_text(&line, bad - start), line)
+        });
         let run = self.rest.split_to(start);
         self.rest.advance(behind - start);
         // Invariant: what stands before the first bad byte is valid.
@@ -119,11 +128,15 @@ impl Lines {
 
     fn leave_out_long_lines(&mut self) {
         let Some(limit) = self.limit else { return };
-        let rejects = &self.rejects;
+        // Lines have lost their place here; where what was looked at ends is close enough to find it.
+        let (rejects, behind) = (&self.rejects, self.whole - self.rest.len());
         self.out.retain(|line| {
             let fits = line.len() <= limit.line_bytes_max;
             if !fits {
-                rejects.add(|| limit.exceeded("", line.len()));
+                rejects.add(|| {
+                    let bytes = Bytes::copy_from_slice(line.as_bytes());
+                    Rejected::new(format!("before {}", at(behind)), limit.exceeded("", line.len()), bytes)
+                });
             }
             fits
         });
@@ -163,6 +176,11 @@ impl Chunks<Text> for Lines {
         }
         Ok(count)
     }
+}
+
+/// A place in a block.
+fn at(byte: usize) -> String {
+    format!("byte {byte} of its block")
 }
 
 /// Why a line is left out, with the bytes around the one at `bad`.
