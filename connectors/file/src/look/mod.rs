@@ -1,0 +1,1 @@
+//! Looking: which files are there, and which of them are new.

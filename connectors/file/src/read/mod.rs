@@ -1,0 +1,1 @@
+//! Reading: a part of a file becomes records.
