@@ -1,4 +1,7 @@
-//! The gate: where what a receiver read becomes blocks.
+//! The gate: where what a receiver read becomes blocks. Here is what a receiver sees of it.
+
+mod control;
+mod open;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,15 +11,15 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
+pub(crate) use self::control::GateControl;
+use self::open::Open;
+pub(crate) use self::open::{Sealed, Segment};
 use super::block::InputBlock;
 use super::receiver::Lane;
 use crate::data::{Data, Wire};
-use crate::memory::{Budget, Reservation};
+use crate::memory::Budget;
 use crate::runtime::Runtime;
 use crate::words::{BatchTime, Error, Result};
-
-/// Single records are paid for in steps of this many bytes: one look at the budget for thousands of records.
-const STEP: usize = 64 << 10;
 
 /// Records received together, with the position *of the last one*.
 #[derive(Clone, Debug)]
@@ -60,46 +63,6 @@ struct State<T, P> {
     durable: BTreeMap<Lane, P>,
     rejected: Vec<String>,
     rejected_count: u64,
-}
-
-struct Open<T> {
-    segments: Vec<Segment<T>>,
-    records: u64,
-    since: Duration,
-    paid: Vec<Reservation>,
-    // Bytes of `paid` that single records have not used yet.
-    left: usize,
-}
-
-/// Records of a block: as they came one by one, or in a buffer.
-pub(crate) enum Segment<T> {
-    Records(Arc<Vec<T>>),
-    Block(Arc<dyn InputBlock<T>>),
-}
-
-impl<T> Clone for Segment<T> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Records(records) => Self::Records(Arc::clone(records)),
-            Self::Block(block) => Self::Block(Arc::clone(block)),
-        }
-    }
-}
-
-/// A block that takes no more records.
-pub(crate) struct Sealed<T> {
-    /// The batch it was cut for; none until the next tick.
-    pub(crate) batch: Option<BatchTime>,
-    pub(crate) segments: Vec<Segment<T>>,
-    pub(crate) records: u64,
-    /// Given back when the block is dropped.
-    pub(crate) _paid: Vec<Reservation>,
-}
-
-impl<T> Default for Open<T> {
-    fn default() -> Self {
-        Self { segments: Vec::new(), records: 0, since: Duration::ZERO, paid: Vec::new(), left: 0 }
-    }
 }
 
 impl<T, P> Clone for Gate<T, P> {
@@ -226,54 +189,6 @@ impl<T: Data, P: Wire> Gate<T, P> {
         let _ = self.0.stopped.clone().wait_for(|stopped| *stopped).await;
     }
 
-    async fn take(&self, segment: Segment<T>, records: u64, bytes: usize) {
-        let paid = self.pay(bytes).await;
-        let mut state = self.0.state.lock();
-        self.seal_if_old(&mut state);
-        state.open.segments.push(segment);
-        state.open.records += records;
-        state.open.paid.extend(paid);
-    }
-
-    async fn take_one(&self, record: T) {
-        let size = size_of::<T>();
-        let enough = self.0.state.lock().open.left >= size;
-        let paid = if enough { None } else { self.pay(STEP.max(size)).await };
-        let mut state = self.0.state.lock();
-        self.seal_if_old(&mut state);
-        let open = &mut state.open;
-        match paid {
-            Some(reservation) => {
-                open.left = STEP.saturating_sub(size);
-                open.paid.push(reservation);
-            }
-            None => open.left -= size.min(open.left),
-        }
-        // The list of the last segment is ours alone until it is sealed.
-        let last = match open.segments.last_mut() {
-            Some(Segment::Records(records)) => Arc::get_mut(records),
-            _ => None,
-        };
-        match last {
-            Some(records) => records.push(record),
-            None => open.segments.push(Segment::Records(Arc::new(vec![record]))),
-        }
-        open.records += 1;
-    }
-
-    /// Waits for room. Once the job stops there is no waiting: what was read is taken, whatever the budget says, and the
-    /// error that `emit` gives then keeps it from being more than one record or block for each that emits.
-    async fn pay(&self, bytes: usize) -> Option<Reservation> {
-        if self.is_stopped() {
-            return self.0.budget.try_reserve(bytes as u64);
-        }
-        tokio::select! {
-            biased;
-            reservation = self.0.budget.reserve(bytes as u64) => Some(reservation),
-            () = self.stopped() => None,
-        }
-    }
-
     fn go_on(&self) -> Result<()> {
         if self.is_stopped() { Err(Error::Stopping) } else { Ok(()) }
     }
@@ -293,78 +208,6 @@ impl<T: Data, P: Wire> Gate<T, P> {
                 }
             }
         }
-    }
-
-    fn seal_if_old(&self, state: &mut State<T, P>) {
-        let now = self.0.runtime.uptime();
-        if state.open.segments.is_empty() {
-            state.open.since = now;
-        } else if now.saturating_sub(state.open.since) >= self.0.block_interval {
-            state.seal();
-            state.open.since = now;
-        }
-    }
-}
-
-impl<T, P> State<T, P> {
-    fn seal(&mut self) {
-        let Open { segments, records, paid, .. } = std::mem::take(&mut self.open);
-        if !segments.is_empty() {
-            self.sealed.push(Sealed { batch: None, segments, records, _paid: paid });
-        }
-    }
-}
-
-/// The job's side of a gate.
-pub(crate) struct GateControl<T, P> {
-    gate: Gate<T, P>,
-    stop: watch::Sender<bool>,
-}
-
-impl<T: Data, P: Wire> GateControl<T, P> {
-    /// The tick: what is in belongs to `batch`.
-    pub(crate) fn cut(&self, batch: BatchTime) {
-        let mut state = self.gate.0.state.lock();
-        state.seal();
-        state
-            .sealed
-            .iter_mut()
-            .filter(|block| block.batch.is_none())
-            .for_each(|block| block.batch = Some(batch));
-        let emitted = state.emitted.clone();
-        state.cut.push((batch, emitted));
-    }
-
-    /// The blocks that were cut for `batch` or before it, and what the receiver itself rejected until now.
-    pub(crate) fn take(&self, batch: BatchTime) -> (Vec<Sealed<T>>, Option<(u64, String)>) {
-        let mut state = self.gate.0.state.lock();
-        let due = |block: &mut Sealed<T>| block.batch.is_some_and(|cut| cut <= batch);
-        let blocks = state.sealed.extract_if(.., due).collect();
-        let count = std::mem::take(&mut state.rejected_count);
-        let reason = state.rejected.pop();
-        (blocks, reason.map(|reason| (count, reason)))
-    }
-
-    /// Whether something is in, or was rejected, that belongs to no batch yet, or to one that was not taken.
-    pub(crate) fn has_pending(&self) -> bool {
-        let state = self.gate.0.state.lock();
-        !state.open.segments.is_empty() || !state.sealed.is_empty() || state.rejected_count > 0
-    }
-
-    /// commit(`batch`) is durable.
-    pub(crate) fn committed(&self, batch: BatchTime) {
-        let mut state = self.gate.0.state.lock();
-        let done: Vec<_> = state.cut.extract_if(.., |(cut, _)| *cut <= batch).collect();
-        if let Some((_, positions)) = done.into_iter().next_back() {
-            state.durable.extend(positions);
-        }
-        drop(state);
-        self.gate.0.durable.notify_waiters();
-    }
-
-    /// Tells the receiver to stop; those who wait at the gate go through, and get [`Error::Stopping`].
-    pub(crate) fn stop(&self) {
-        self.stop.send_replace(true);
     }
 }
 

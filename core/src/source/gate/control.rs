@@ -1,0 +1,61 @@
+//! The job's side of the gate.
+
+use tokio::sync::watch;
+
+use super::Gate;
+use super::open::Sealed;
+use crate::data::{Data, Wire};
+use crate::words::BatchTime;
+
+/// The job's side of a gate.
+pub(crate) struct GateControl<T, P> {
+    pub(super) gate: Gate<T, P>,
+    pub(super) stop: watch::Sender<bool>,
+}
+
+impl<T: Data, P: Wire> GateControl<T, P> {
+    /// The tick: what is in belongs to `batch`.
+    pub(crate) fn cut(&self, batch: BatchTime) {
+        let mut state = self.gate.0.state.lock();
+        state.seal();
+        state
+            .sealed
+            .iter_mut()
+            .filter(|block| block.batch.is_none())
+            .for_each(|block| block.batch = Some(batch));
+        let emitted = state.emitted.clone();
+        state.cut.push((batch, emitted));
+    }
+
+    /// The blocks that were cut for `batch` or before it, and what the receiver itself rejected until now.
+    pub(crate) fn take(&self, batch: BatchTime) -> (Vec<Sealed<T>>, Option<(u64, String)>) {
+        let mut state = self.gate.0.state.lock();
+        let due = |block: &mut Sealed<T>| block.batch.is_some_and(|cut| cut <= batch);
+        let blocks = state.sealed.extract_if(.., due).collect();
+        let count = std::mem::take(&mut state.rejected_count);
+        let reason = state.rejected.pop();
+        (blocks, reason.map(|reason| (count, reason)))
+    }
+
+    /// Whether something is in, or was rejected, that belongs to no batch yet, or to one that was not taken.
+    pub(crate) fn has_pending(&self) -> bool {
+        let state = self.gate.0.state.lock();
+        !state.open.segments.is_empty() || !state.sealed.is_empty() || state.rejected_count > 0
+    }
+
+    /// commit(`batch`) is durable.
+    pub(crate) fn committed(&self, batch: BatchTime) {
+        let mut state = self.gate.0.state.lock();
+        let done: Vec<_> = state.cut.extract_if(.., |(cut, _)| *cut <= batch).collect();
+        if let Some((_, positions)) = done.into_iter().next_back() {
+            state.durable.extend(positions);
+        }
+        drop(state);
+        self.gate.0.durable.notify_waiters();
+    }
+
+    /// Tells the receiver to stop; those who wait at the gate go through, and get [`Error::Stopping`].
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
