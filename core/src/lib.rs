@@ -53,7 +53,9 @@ pub use crate::data::{
 };
 pub use crate::dstream::DStream;
 pub use crate::ingest::{RddQueue, Sender};
-pub use crate::metrics::{BatchInfo, Event, InputInfo, OutputOperationInfo, ReceiverInfo, StreamingListener};
+pub use crate::metrics::{
+    BatchInfo, Event, InputInfo, OutputOperationInfo, ReceiverInfo, ReceiverState, StreamingListener,
+};
 pub use crate::rdd::{Accumulate, Accumulator, Broadcast, Elements, Emitter, Rdd, StorageLevel};
 pub use crate::runtime::{Bell, BoxFuture, Clock, ManualClock, Monitor, Runtime, Site, TaskContext};
 pub use crate::sink::{ObjectFiles, OutputId, Receipt, Rows, Sink, TextFiles};

@@ -239,7 +239,7 @@ fn a_receiver_is_heard_of_when_it_starts_fails_and_stops() {
         _ => None,
     };
     let heard: Vec<_> = log.events().into_iter().filter_map(receiver).collect();
-    let states: Vec<_> = heard.iter().map(|(name, info)| (*name, info.active)).collect();
+    let states: Vec<_> = heard.iter().map(|(name, info)| (*name, info.is_active())).collect();
     assert_eq!(states, [("started", true), ("error", false), ("stopped", false)]);
     for (name, info) in &heard {
         let of = (info.stream_id, info.name.as_str(), info.member, info.starts);

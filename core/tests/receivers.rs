@@ -129,13 +129,13 @@ fn a_receiver_that_fails_or_panics_starts_again_behind_what_is_in() {
     assert_eq!(names, ["started", "error", "started", "error", "started"]);
     let (_, failed) = &events[1];
     assert_eq!(
-        (failed.stream_id, failed.name.as_str(), failed.active, failed.starts),
+        (failed.stream_id, failed.name.as_str(), failed.is_active(), failed.starts),
         (0, "script", false, 1)
     );
     assert!(failed.last_error.as_ref().unwrap().contains("the script says so"), "{failed:?}");
     let (_, panicked) = &events[3];
     assert!(panicked.last_error.as_ref().unwrap().contains("high water"), "{panicked:?}");
-    assert_eq!((events[4].1.starts, events[4].1.active), (3, true));
+    assert_eq!((events[4].1.starts, events[4].1.is_active()), (3, true));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Start, wait, stop.
 
+use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,6 +13,8 @@ use crate::ledger::Ledger;
 use crate::metrics::Event;
 use crate::runtime::{Site, is_own_thread, spawn_own};
 use crate::scheduler::{Driver, Stop, first_batch, run_clock, run_driver};
+use crate::source::place;
+use crate::transport::Member;
 use crate::words::{Error, Result, keys};
 
 /// A graceful stop waits for receivers as long as ten batches would take, as Spark does, where the setting says nothing.
@@ -69,12 +72,14 @@ impl StreamingContext {
         let job = format!("{name}-{:016x}", engine.runtime.random());
         let ledger = Ledger::in_memory(&job, engine.parallelism, interval.as_millis())?;
         let ended = Arc::clone(&inner.control);
+        let placed = self.place_receivers();
         let with = Started {
             engine: Arc::clone(engine),
             events: Arc::clone(&inner.events),
             block_interval: self.block_interval(),
             restart_delay: conf.get_typed(keys::RECEIVER_RESTART_DELAY),
-            receiver_ended: Arc::new(move || ended.change(|_| ())),
+            placed: Arc::new(placed),
+            receiver_done: Arc::new(move || ended.change(|_| ())),
         };
         graph.set_phase(Phase::Active);
         inner.events.post(Event::StreamingStarted { time: now });
@@ -107,6 +112,16 @@ impl StreamingContext {
             signals::listen(&inner.control);
         }
         Ok(())
+    }
+
+    /// The member of each receiver, by its number; the same on every member.
+    fn place_receivers(&self) -> BTreeMap<usize, u32> {
+        let (numbers, preferred): (Vec<usize>, Vec<Option<String>>) =
+            self.0.graph.inputs().iter().filter_map(|input| input.receiver()).unzip();
+        let transport = &self.0.engine.transport;
+        let hosts: Vec<Option<String>> =
+            (0..transport.members()).map(|member| transport.host(Member(member))).collect();
+        numbers.into_iter().zip(place(&preferred, &hosts)).collect()
     }
 
     fn block_interval(&self) -> Duration {

@@ -11,6 +11,7 @@ mod queue;
 mod receiver;
 mod threaded;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,8 +46,10 @@ pub(crate) struct Started {
     pub(crate) block_interval: Duration,
     /// The pause before a receiver is started for the second time.
     pub(crate) restart_delay: Duration,
-    /// Called whenever a receiver has ended.
-    pub(crate) receiver_ended: Arc<dyn Fn() + Send + Sync>,
+    /// The member that runs each receiver, by its number.
+    pub(crate) placed: Arc<BTreeMap<usize, u32>>,
+    /// Called whenever a receiver has ended, or will emit no more.
+    pub(crate) receiver_done: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// An input of the job, as the scheduler sees it. One order for all: cut, offer, settle, (the batch runs), committed,
@@ -54,6 +57,11 @@ pub(crate) struct Started {
 pub(crate) trait Input: Send + Sync {
     /// Its name for people.
     fn name(&self) -> String;
+
+    /// What one member runs: its number, and the host that it prefers. None for an input that all members have.
+    fn receiver(&self) -> Option<(usize, Option<String>)> {
+        None
+    }
 
     /// The job starts.
     fn start(&self, with: &Started) -> Result<()>;
@@ -84,7 +92,16 @@ pub(crate) trait Input: Send + Sync {
     /// No more comes in; what is in stays.
     fn stop(&self) {}
 
-    /// Whether the input still runs after it was told to stop.
+    /// Whether more may come in, though the input was told to stop.
+    fn is_reading(&self) -> bool {
+        false
+    }
+
+    /// No batch is committed any more: who waits for that learns of the end.
+    fn close(&self) {}
+
+    /// Whether the input still runs after it was told to stop. It may, though nothing more comes in: to acknowledge what the
+    /// last batch commits.
     fn is_running(&self) -> bool {
         false
     }

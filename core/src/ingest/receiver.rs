@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{Input, InputOf, Settled, Started};
 use crate::data::{Chunk, Chunks, Data, Wire};
+use crate::metrics::{Event, EventBus};
 use crate::rdd::{Job, Kept, Node, Part, Rdd};
 use crate::runtime::{Site, TaskContext};
 use crate::source::{
-    Gate, GateControl, InputBlock, Receiver, Rejects, Sealed, Segment, Supervisor, supervise,
+    Gate, GateControl, InputBlock, Receiver, Rejects, Sealed, Segment, Supervisor, Watch, supervise,
 };
 use crate::words::{BatchTime, Error, Result};
 
@@ -26,6 +27,7 @@ pub(crate) struct ReceiverSource<R: Receiver> {
     number: usize,
     control: OnceLock<GateControl<R::Record, R::Position>>,
     running: Arc<AtomicBool>,
+    events: OnceLock<Arc<EventBus>>,
     batches: Mutex<Vec<Batch<R::Record>>>,
 }
 
@@ -56,6 +58,7 @@ impl<R: Receiver> ReceiverSource<R> {
             number,
             control: OnceLock::new(),
             running: Arc::default(),
+            events: OnceLock::new(),
             batches: Mutex::default(),
         }
     }
@@ -70,31 +73,33 @@ impl<R: Receiver> Input for ReceiverSource<R> {
         self.name.clone()
     }
 
+    fn receiver(&self) -> Option<(usize, Option<String>)> {
+        let receiver = self.receiver.lock().clone();
+        receiver.map(|receiver| (self.number, receiver.preferred_host()))
+    }
+
     fn start(&self, with: &Started) -> Result<()> {
         let engine = &with.engine;
         let receiver = self.receiver.lock().take();
-        // Receivers are spread over the members, in the order in which they were drawn.
-        if self.number as u32 % engine.members() != engine.me() {
+        let _ = self.events.set(Arc::clone(&with.events));
+        if with.placed.get(&self.number) != Some(&engine.me()) {
             return Ok(());
         }
         let (gate, control) = Gate::new(&engine.runtime, &engine.budget, with.block_interval);
-        let supervisor = Supervisor {
-            runtime: Arc::clone(&engine.runtime),
-            events: Arc::clone(&with.events),
-            first_pause: with.restart_delay,
-            stream_id: self.number,
-            member: engine.me(),
-        };
+        let named = (self.number, self.name.clone());
+        let watch = Watch::new(&engine.runtime, &with.events, &with.receiver_done, named, engine.me());
+        let supervisor =
+            Supervisor { runtime: Arc::clone(&engine.runtime), watch, first_pause: with.restart_delay };
         let (Some(receiver), Ok(())) = (receiver, self.control.set(control)) else {
             return Err(Error::new("a receiver was started twice; please report this"));
         };
         self.running.store(true, Ordering::Release);
         let running = Arc::clone(&self.running);
-        let ended = Arc::clone(&with.receiver_ended);
+        let done = Arc::clone(&with.receiver_done);
         let future = async move {
             supervise(supervisor, receiver, gate).await;
             running.store(false, Ordering::Release);
-            ended();
+            done();
         };
         engine.runtime.spawn_io(&self.name, Box::pin(future));
         Ok(())
@@ -109,6 +114,13 @@ impl<R: Receiver> Input for ReceiverSource<R> {
     fn offer(&self, time: BatchTime) -> Result<Vec<u8>> {
         let (blocks, rejected_at_gate) =
             self.control.get().map(|control| control.take(time)).unwrap_or_default();
+        let records = self.control.get().map_or(0, GateControl::take_repeated);
+        if records > 0
+            && let Some(events) = self.events.get()
+        {
+            let (stream_id, input) = (self.number, self.name.clone());
+            events.post(Event::RecordsRepeated { batch: time, stream_id, input, records });
+        }
         let mut bytes = Vec::new();
         Offer { records: blocks.iter().map(|block| block.records).collect() }.encode(&mut bytes)?;
         let mine = blocks.into_iter().map(Arc::new).collect();
@@ -157,6 +169,16 @@ impl<R: Receiver> Input for ReceiverSource<R> {
         drop(self.receiver.lock().take());
         if let Some(control) = self.control.get() {
             control.stop();
+        }
+    }
+
+    fn is_reading(&self) -> bool {
+        self.is_running() && !self.control.get().is_some_and(GateControl::is_finished)
+    }
+
+    fn close(&self) {
+        if let Some(control) = self.control.get() {
+            control.close();
         }
     }
 

@@ -61,6 +61,7 @@ pub(super) fn tell(listener: &dyn StreamingListener, event: &Event) {
         Event::ClockJumped { .. }
         | Event::InputWarning { .. }
         | Event::RecordsLost { .. }
-        | Event::RecordsRejected { .. } => {}
+        | Event::RecordsRejected { .. }
+        | Event::RecordsRepeated { .. } => {}
     }
 }

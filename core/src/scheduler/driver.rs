@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::batch::guarded;
 use super::control::{Control, Stop};
 use crate::dstream::{Graph, Phase};
+use crate::ingest::Input;
 use crate::ledger::Ledger;
 use crate::metrics::EventBus;
 use crate::rdd::{Engine, Job};
@@ -64,8 +65,11 @@ pub(crate) fn run_driver(driver: &Driver, zero: BatchTime) {
     }
     driver.control.change(|control| control.ask_stop(Stop::AtOnce));
     driver.cancelled.store(true, Ordering::Relaxed);
-    driver.graph.inputs().iter().for_each(|input| input.stop());
-    driver.wait_for_receivers();
+    for input in driver.graph.inputs().iter() {
+        input.stop();
+        input.close();
+    }
+    driver.wait_until_no(|input| input.is_running());
     driver.graph.set_phase(Phase::Stopped);
     driver.graph.clear();
     // What was posted before is heard before anybody learns that the job has ended.
@@ -140,7 +144,7 @@ impl Driver {
     fn decide_last(&self, last: BatchTime) -> Next {
         let inputs = self.graph.inputs();
         inputs.iter().for_each(|input| input.stop());
-        self.wait_for_receivers();
+        self.wait_until_no(|input| input.is_reading());
         let time = last.plus(self.graph.interval());
         // With several members only each knows what it has; a last batch that is empty does no harm.
         if self.engine.members() == 1 && !inputs.iter().any(|input| input.has_pending()) {
@@ -157,20 +161,20 @@ impl Driver {
             Next::Batch(time) => inputs.iter().for_each(|input| input.cut(time)),
             Next::LastBatch(time) => {
                 inputs.iter().for_each(|input| input.stop());
-                self.wait_for_receivers();
+                self.wait_until_no(|input| input.is_reading());
                 inputs.iter().for_each(|input| input.cut(time));
             }
             Next::Stop => {}
         }
     }
 
-    /// Receivers were told to stop: waits until they have, but not for ever for one that does not listen.
-    fn wait_for_receivers(&self) {
+    /// Receivers were told to stop: waits until none is `busy`, but not for ever for one that does not listen.
+    fn wait_until_no(&self, busy: fn(&dyn Input) -> bool) {
         let inputs = self.graph.inputs();
         let deadline = self.engine.runtime.now() + self.stop_timeout;
         let ended = self
             .control
-            .wait_until(Some(deadline), |_| (!inputs.iter().any(|input| input.is_running())).then_some(()));
+            .wait_until(Some(deadline), |_| (!inputs.iter().any(|input| busy(&**input))).then_some(()));
         if ended.is_none() {
             tracing::warn!(timeout = ?self.stop_timeout, "a receiver does not stop; the job goes on without it");
         }

@@ -5,6 +5,6 @@ mod error;
 mod time;
 
 pub use self::conf::{Conf, Master, Origin, Setting, keys};
-pub(crate) use self::error::panic_text;
 pub use self::error::{BoxError, Error, Mistake, Result, Retry};
+pub(crate) use self::error::{chain_of, panic_text};
 pub use self::time::{BatchTime, Epoch, Interval};

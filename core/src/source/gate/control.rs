@@ -13,7 +13,7 @@ pub(crate) struct GateControl<T, P> {
     pub(super) stop: watch::Sender<bool>,
 }
 
-impl<T: Data, P: Wire> GateControl<T, P> {
+impl<T: Data, P: Wire + Ord> GateControl<T, P> {
     /// The tick: what is in belongs to `batch`.
     pub(crate) fn cut(&self, batch: BatchTime) {
         let mut state = self.gate.0.state.lock();
@@ -23,8 +23,7 @@ impl<T: Data, P: Wire> GateControl<T, P> {
             .iter_mut()
             .filter(|block| block.batch.is_none())
             .for_each(|block| block.batch = Some(batch));
-        let emitted = state.emitted.clone();
-        state.cut.push((batch, emitted));
+        state.positions.cut(batch);
     }
 
     /// The blocks that were cut for `batch` or before it, and what the receiver itself rejected until now.
@@ -45,13 +44,24 @@ impl<T: Data, P: Wire> GateControl<T, P> {
 
     /// commit(`batch`) is durable.
     pub(crate) fn committed(&self, batch: BatchTime) {
-        let mut state = self.gate.0.state.lock();
-        let done: Vec<_> = state.cut.extract_if(.., |(cut, _)| *cut <= batch).collect();
-        if let Some((_, positions)) = done.into_iter().next_back() {
-            state.durable.extend(positions);
-        }
-        drop(state);
+        self.gate.0.state.lock().positions.committed(batch);
         self.gate.0.durable.notify_waiters();
+    }
+
+    /// No batch is committed any more: nothing becomes durable.
+    pub(crate) fn close(&self) {
+        self.gate.0.state.lock().closed = true;
+        self.gate.0.durable.notify_waiters();
+    }
+
+    /// How many records came again since this was asked last.
+    pub(crate) fn take_repeated(&self) -> u64 {
+        self.gate.0.state.lock().positions.take_repeated()
+    }
+
+    /// Whether the run that is under way emits no more.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.gate.0.state.lock().finished
     }
 
     /// Tells the receiver to stop; those who wait at the gate go through, and get [`Error::Stopping`].

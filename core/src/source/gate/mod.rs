@@ -2,10 +2,11 @@
 
 mod control;
 mod open;
+mod positions;
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -14,12 +15,14 @@ use tokio::sync::{Notify, watch};
 pub(crate) use self::control::GateControl;
 use self::open::Open;
 pub(crate) use self::open::{Sealed, Segment};
+use self::positions::Positions;
 use super::block::InputBlock;
 use super::receiver::Lane;
+use super::watch::Watch;
 use crate::data::{Data, Wire};
 use crate::memory::Budget;
 use crate::runtime::Runtime;
-use crate::words::{BatchTime, Error, Result};
+use crate::words::{BoxError, Error, Result};
 
 /// Records received together, with the position *of the last one*.
 #[derive(Clone, Debug)]
@@ -38,11 +41,20 @@ pub struct Received<T, P> {
 /// blocks are the partitions of the batch. The gate closes while the memory budget is used up: `emit` waits then, and
 /// the source feels it.
 ///
+/// # Positions
+/// What is emitted with a position that is not above the highest one of its lane was in before, and is left out and counted
+/// (`RecordsRepeated`): a receiver that reads again behind a failure gives each record once. Several records under one
+/// position are emitted together. Positions of a type with one value, such as `()`, name no place.
+///
 /// # When the job stops
 /// What is emitted is always taken, also by an `emit` that waits in this moment, and by one that comes later: it waits no
 /// more then, and says [`Error::Stopping`] *behind* taking. So a receiver that emits what it has read and returns the
 /// error with `?` loses nothing to a graceful stop.
-pub struct Gate<T, P>(Arc<Shared<T, P>>);
+pub struct Gate<T, P>(Arc<Shared<T, P>>, Heard);
+
+/// The number of the last commit that [`Gate::durable`] has told of.
+#[derive(Default)]
+struct Heard(AtomicU64);
 
 struct Shared<T, P> {
     state: Mutex<State<T, P>>,
@@ -51,27 +63,28 @@ struct Shared<T, P> {
     block_interval: Duration,
     durable: Notify,
     stopped: watch::Receiver<bool>,
+    watch: OnceLock<Arc<Watch>>,
 }
 
 struct State<T, P> {
     open: Open<T>,
     sealed: Vec<Sealed<T>>,
-    // The newest position of each lane that was emitted: where a restarted receiver goes on.
-    emitted: BTreeMap<Lane, P>,
-    // Newest emitted when a batch was cut, by batch; then those that became durable and were not asked for yet.
-    cut: Vec<(BatchTime, BTreeMap<Lane, P>)>,
-    durable: BTreeMap<Lane, P>,
+    positions: Positions<P>,
+    // This run emits no more.
+    finished: bool,
+    // No batch is committed any more.
+    closed: bool,
     rejected: Vec<String>,
     rejected_count: u64,
 }
 
 impl<T, P> Clone for Gate<T, P> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self(Arc::clone(&self.0), Heard(self.1.0.load(Ordering::Relaxed).into()))
     }
 }
 
-impl<T: Data, P: Wire> Gate<T, P> {
+impl<T: Data, P: Wire + Ord> Gate<T, P> {
     /// A gate, and the other side of it.
     pub(crate) fn new(
         runtime: &Arc<dyn Runtime>,
@@ -82,9 +95,9 @@ impl<T: Data, P: Wire> Gate<T, P> {
         let state = State {
             open: Open::default(),
             sealed: Vec::new(),
-            emitted: BTreeMap::new(),
-            cut: Vec::new(),
-            durable: BTreeMap::new(),
+            positions: Positions::default(),
+            finished: false,
+            closed: false,
             rejected: Vec::new(),
             rejected_count: 0,
         };
@@ -95,13 +108,15 @@ impl<T: Data, P: Wire> Gate<T, P> {
             block_interval,
             durable: Notify::new(),
             stopped,
+            watch: OnceLock::new(),
         });
-        (Self(Arc::clone(&shared)), GateControl { gate: Self(shared), stop })
+        let control = GateControl { gate: Self(Arc::clone(&shared), Heard::default()), stop };
+        (Self(shared, Heard::default()), control)
     }
 
-    /// The position of the last record of `lane` that is in; reading goes on behind it. `None` on a first start.
+    /// The highest position of `lane` that is in; reading goes on behind it. `None` on a first start.
     pub fn resume(&self, lane: &str) -> Option<P> {
-        self.0.state.lock().emitted.get(lane).cloned()
+        self.0.state.lock().positions.highest(lane).cloned()
     }
 
     /// Takes one record of a source without positions; waits while the gate is closed.
@@ -109,43 +124,56 @@ impl<T: Data, P: Wire> Gate<T, P> {
     /// # Errors
     /// [`Error::Stopping`] once the job stops, though the record was taken: return it with `?`.
     pub async fn emit(&self, record: T) -> Result<()> {
-        self.take_one(record).await;
+        self.take_one(record, None).await;
         self.go_on()
     }
 
-    /// Takes one record, and notes its position.
+    /// Takes one record that stands at `position` of `lane`; leaves it out where that is not above the lane's highest.
     ///
     /// # Errors
     /// As [`emit`](Self::emit).
     pub async fn emit_at(&self, lane: &str, record: T, position: P) -> Result<()> {
-        self.take_one(record).await;
-        self.note(lane, Some(position));
+        self.take_one(record, Some((lane, position))).await;
         self.go_on()
     }
 
-    /// Takes records of one lane; waits while the gate is closed.
+    /// Takes records of one lane; waits while the gate is closed. Leaves all of them out where their last position is not
+    /// above the lane's highest.
     ///
     /// # Errors
     /// As [`emit`](Self::emit).
     pub async fn emit_all(&self, received: Received<T, P>) -> Result<()> {
         let Received { lane, records, last } = received;
-        if !records.is_empty() {
+        let at = last.map(|last| (&*lane, last));
+        if records.is_empty() {
+            let mut state = self.0.state.lock();
+            if !state.positions.is_repeated(at.as_ref(), 0) {
+                state.positions.note(at);
+            }
+        } else {
             let (count, bytes) = (records.len() as u64, records.len() * size_of::<T>());
-            self.take(Segment::Records(Arc::new(records)), count, bytes).await;
+            self.take(Segment::Records(Arc::new(records)), count, bytes, at).await;
         }
-        self.note(&lane, last);
         self.go_on()
     }
 
-    /// Takes many records in one buffer, to be decoded by the tasks of the batch; waits while the gate is closed.
+    /// Takes many records in one buffer, to be decoded by the tasks of the batch; waits while the gate is closed. Leaves the
+    /// block out where its last position is not above the lane's highest.
     ///
     /// # Errors
     /// As [`emit`](Self::emit).
     pub async fn emit_block(&self, lane: &str, block: impl InputBlock<T>, last: Option<P>) -> Result<()> {
         let (count, bytes) = (block.records(), block.size());
-        self.take(Segment::Block(Arc::new(block)), count, bytes).await;
-        self.note(lane, last);
+        self.take(Segment::Block(Arc::new(block)), count, bytes, last.map(|last| (lane, last))).await;
         self.go_on()
+    }
+
+    /// A run begins; listeners hear of it through `watch`. Gives the gate of that run.
+    pub(in crate::source) fn begin(&self, watch: &Arc<Watch>) -> Self {
+        self.0.state.lock().finished = false;
+        // Invariant: all runs at a gate have one watch.
+        let _ = self.0.watch.set(Arc::clone(watch));
+        self.clone()
     }
 
     pub(crate) fn runtime(&self) -> &Arc<dyn Runtime> {
@@ -161,16 +189,68 @@ impl<T: Data, P: Wire> Gate<T, P> {
         }
     }
 
-    /// Waits until more of what was emitted is durable, and names the last position of each lane. Acknowledge then.
-    pub async fn durable(&self) -> Vec<(Lane, P)> {
+    /// Something went wrong, and the receiver goes on: listeners hear of it
+    /// ([`on_receiver_error`](crate::StreamingListener::on_receiver_error)), and it is logged.
+    ///
+    /// ```
+    /// # fn example(gate: &tidemill::Gate<u64, ()>) {
+    /// gate.report_error("the second of three servers does not answer");
+    /// # }
+    /// ```
+    #[doc(alias = "reportError")]
+    pub fn report_error(&self, error: impl Into<BoxError>) {
+        if let Some(watch) = self.0.watch.get() {
+            watch.reported(&*error.into());
+        }
+    }
+
+    /// Waits until more of what was emitted is durable, and names the last position of each lane that has moved.
+    /// Acknowledge then. `None`: nothing more will become durable, because all that was emitted before
+    /// [`finish`](Self::finish) is, or because the job has ended.
+    ///
+    /// Each clone of a gate hears of all lanes, and goes on where the clone it was made of was. A new run hears of what was
+    /// durable before it began, too: what the last run could not acknowledge is not forgotten.
+    pub async fn durable(&self) -> Option<Vec<(Lane, P)>> {
         loop {
             // Made before looking: it hears what comes between the look and the wait.
             let more = self.0.durable.notified();
-            let durable = std::mem::take(&mut self.0.state.lock().durable);
-            if !durable.is_empty() {
-                return durable.into_iter().collect();
+            {
+                let state = self.0.state.lock();
+                let mut heard = self.1.0.load(Ordering::Relaxed);
+                let news = state.positions.durable_since(&mut heard);
+                self.1.0.store(heard, Ordering::Relaxed);
+                if !news.is_empty() {
+                    return Some(news);
+                }
+                if state.closed || (state.finished && state.positions.all_durable()) {
+                    return None;
+                }
             }
             more.await;
+        }
+    }
+
+    /// Says that this run emits no more, on no lane. A graceful stop then makes its last batch without waiting for the end of
+    /// the run, which stays to acknowledge what that batch commits:
+    ///
+    /// ```
+    /// # async fn acknowledge(_: Vec<(tidemill::Lane, u64)>) -> tidemill::Result<()> { Ok(()) }
+    /// # async fn example(gate: tidemill::Gate<u64, u64>) -> tidemill::Result<()> {
+    /// // The job stops, or the source has ended.
+    /// gate.finish();
+    /// while let Some(last) = gate.durable().await {
+    ///     acknowledge(last).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// What is emitted behind it may miss the last batch.
+    pub fn finish(&self) {
+        self.0.state.lock().finished = true;
+        self.0.durable.notify_waiters();
+        if let Some(watch) = self.0.watch.get() {
+            watch.done();
         }
     }
 
@@ -196,18 +276,6 @@ impl<T: Data, P: Wire> Gate<T, P> {
     fn is_stopped(&self) -> bool {
         // As in `stopped`.
         *self.0.stopped.borrow() || self.0.stopped.has_changed().is_err()
-    }
-
-    fn note(&self, lane: &str, last: Option<P>) {
-        if let Some(last) = last {
-            let mut state = self.0.state.lock();
-            match state.emitted.get_mut(lane) {
-                Some(position) => *position = last,
-                None => {
-                    state.emitted.insert(lane.into(), last);
-                }
-            }
-        }
     }
 }
 

@@ -53,24 +53,43 @@ impl<T> Default for Open<T> {
     }
 }
 
-impl<T: Data, P: Wire> Gate<T, P> {
-    /// Takes a segment as it is.
-    pub(super) async fn take(&self, segment: Segment<T>, records: u64, bytes: usize) {
+impl<T: Data, P: Wire + Ord> Gate<T, P> {
+    /// Takes a segment as it is, unless it was in before.
+    pub(super) async fn take(&self, segment: Segment<T>, records: u64, bytes: usize, at: Option<(&str, P)>) {
+        if self.0.state.lock().positions.is_repeated(at.as_ref(), records) {
+            return;
+        }
         let paid = self.pay(bytes).await;
         let mut state = self.0.state.lock();
+        // Asked again: another task may have brought it in the meantime.
+        if state.positions.is_repeated(at.as_ref(), records) {
+            return;
+        }
         self.seal_if_old(&mut state);
+        state.positions.note(at);
         state.open.segments.push(segment);
         state.open.records += records;
         state.open.paid.extend(paid);
     }
 
-    /// Takes a record that came alone.
-    pub(super) async fn take_one(&self, record: T) {
+    /// Takes a record that came alone, unless it was in before.
+    pub(super) async fn take_one(&self, record: T, at: Option<(&str, P)>) {
         let size = size_of::<T>();
-        let enough = self.0.state.lock().open.left >= size;
+        let enough = {
+            let mut state = self.0.state.lock();
+            if state.positions.is_repeated(at.as_ref(), 1) {
+                return;
+            }
+            state.open.left >= size
+        };
         let paid = if enough { None } else { self.pay(STEP.max(size)).await };
         let mut state = self.0.state.lock();
+        // As in `take`.
+        if state.positions.is_repeated(at.as_ref(), 1) {
+            return;
+        }
         self.seal_if_old(&mut state);
+        state.positions.note(at);
         let open = &mut state.open;
         match paid {
             Some(reservation) => {
