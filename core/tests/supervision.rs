@@ -7,7 +7,9 @@ use parking_lot::Mutex;
 use tidemill::prelude::*;
 use tidemill::testing::receiver::{Script, Step};
 use tidemill::testing::{collect_batches, local, run_batches, seeded};
-use tidemill::{Error, Event, Gate, Lane, Receiver, ReceiverInfo, ReceiverState, Retry, StreamingListener};
+use tidemill::{
+    BatchInfo, Error, Event, Gate, Lane, Receiver, ReceiverInfo, ReceiverState, Retry, StreamingListener,
+};
 
 /// What listeners heard of receivers.
 #[derive(Clone, Default)]
@@ -225,12 +227,18 @@ fn each_task_hears_of_each_lane_that_moved_also_behind_a_restart_and_at_a_gracef
     for seed in 0..10 {
         let named = Named::default();
         let heard = Arc::clone(&named);
-        seeded(seed, 2, move |ssc| {
+        let stopped_within = seeded(seed, 2, move |ssc| {
+            let times = Times::default();
+            ssc.add_streaming_listener(times.clone());
             let receiver = TwoTasks { named: Arc::clone(&named), fails: Mutex::new(true) };
             ssc.receiver_stream(receiver).foreach_rdd(|_, _| Ok(()));
             run_batches(ssc, 10).unwrap();
             ssc.stop(true).unwrap();
+            let times = times.0.lock();
+            times[times.len() - 1] - times[9]
         });
+        // Ten batches would be the patience of the stop with receivers that do not listen.
+        assert!(stopped_within < Duration::from_secs(2), "seed {seed}: {stopped_within:?}");
         let heard = heard.lock();
         for who in ["one", "two"] {
             let of = heard.iter().filter(|(name, _)| *name == who);
@@ -240,6 +248,16 @@ fn each_task_hears_of_each_lane_that_moved_also_behind_a_restart_and_at_a_gracef
             let expected = [vec![("a", 1), ("b", 1)], vec![("b", 2)], vec![("a", 2)], vec![]];
             assert_eq!(of, expected, "{who}, seed {seed}");
         }
+    }
+}
+
+/// When batches began.
+#[derive(Clone, Default)]
+struct Times(Arc<Mutex<Vec<Duration>>>);
+
+impl StreamingListener for Times {
+    fn on_batch_started(&self, batch: &BatchInfo) {
+        self.0.lock().extend(batch.processing_start_time);
     }
 }
 
