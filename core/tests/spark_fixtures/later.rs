@@ -2,10 +2,6 @@
 
 /// What brings the case, its suite, and the case. A row goes when its part is there: the case then runs, or differs.
 pub(crate) const LATER: &[(&str, &str, &str)] = &[
-    ("cluster", "ReceiverSchedulingPolicySuite", "6 receivers 3 executors"),
-    ("cluster", "ReceiverSchedulingPolicySuite", "preferred even"),
-    ("cluster", "ReceiverSchedulingPolicySuite", "reschedule idle"),
-    ("cluster", "ReceiverSchedulingPolicySuite", "reschedule min weight"),
     ("files", "InputStreamsSuite", "file newFilesOnly=true"),
     ("files", "InputStreamsSuite", "file wildcard"),
     ("files", "observed on real PySpark 3.5.6", "file stream odd names"),
@@ -30,8 +26,6 @@ pub(crate) const LATER: &[(&str, &str, &str)] = &[
     ("rates", "observed: real RateLimiter 3.5.6", "maxRate=-5 initialRate=None"),
     ("rates", "observed: real RateLimiter 3.5.6", "maxRate=50 initialRate=None"),
     ("rates", "observed: real RateLimiter 3.5.6", "maxRate=1000 initialRate=10"),
-    ("receivers", "BlockGeneratorSuite", "blocks and callbacks"),
-    ("receivers", "BlockGeneratorSuite", "stop drains"),
     ("recovery", "MapWithStateSuite", "driver failure recovery"),
     ("recovery", "CheckpointSuite", "recover map+reduceByKey"),
     ("recovery", "CheckpointSuite", "recover file stream"),

@@ -1,7 +1,7 @@
 //! Which test runs which case of the fixtures.
 
 use super::case::Case;
-use super::{engine, frames, operators};
+use super::{engine, frames, operators, receivers};
 
 /// Suite, case, and the test of it.
 pub(crate) const RUNS: &[(&str, &str, fn(&Case))] = &[
@@ -39,6 +39,10 @@ pub(crate) const RUNS: &[(&str, &str, fn(&Case))] = &[
     ),
     ("StreamingContextSuite", "add after start/stop", engine::a_plan_is_fixed_at_the_start),
     ("StreamingListenerSuite", "events", engine::events_of_batches),
+    ("BlockGeneratorSuite", "blocks and callbacks", receivers::blocks_and_what_becomes_of_them),
+    ("BlockGeneratorSuite", "stop drains", receivers::a_stop_drains_the_open_block),
+    ("ReceiverSchedulingPolicySuite", "6 receivers 3 executors", receivers::an_even_placement),
+    ("ReceiverSchedulingPolicySuite", "preferred even", receivers::an_even_placement_with_wishes),
     ("TimeSuite/DurationSuite", "floor", engine::floors_of_times),
     ("TimeSuite/DurationSuite", "ranges", engine::ranges_of_times),
     ("RecurringTimerSuite", "ticks", engine::ticks),
