@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tidemill::testing::{SeededRuntime, clock, collect_batches, input_batches, local, members_on};
+use tidemill::testing::{
+    SeededRuntime, clock, collect_batches, input_batches, local, members_on, run_batches,
+};
 use tidemill::{Clock, Event, Gate, Receiver, Result, Runtime, StreamingContext, StreamingListener};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -15,7 +17,7 @@ const HOUR: Duration = Duration::from_hours(1);
 const START: u64 = 20_000 * 24 * 3_600_000;
 
 /// How long a job runs before it is stopped.
-const RUNS: Duration = Duration::from_secs(8);
+const RUNS: Duration = Duration::from_millis(8300);
 
 /// Sends 0, 1, 2 … without end, several a batch, and notes how many.
 #[derive(Clone)]
@@ -177,18 +179,41 @@ fn a_clock_that_is_set_back_an_hour_delays_nothing() {
                 matches!(&back[..], [(next, 3600.0)] if ran.times.contains(next)),
                 "seed {seed}: {back:?}"
             );
-            // A batch waits for nothing here: how long it did is told by the clock as it was at its time.
-            let delays: Vec<Duration> = ran
-                .events
-                .iter()
-                .filter_map(|event| match event {
-                    Event::BatchCompleted(batch) => batch.total_delay(),
-                    _ => None,
-                })
-                .collect();
-            assert_eq!(delays, vec![Duration::ZERO; delays.len()], "seed {seed}");
         }
     }
+}
+
+#[test]
+fn how_long_a_batch_waited_does_not_change_with_a_clock_that_is_set_back() {
+    let seeded = SeededRuntime::new(1, 2);
+    let runtime = Arc::clone(&seeded);
+    let heard = Heard::default();
+    let listener = heard.clone();
+    members_on(&seeded, 1, move |ssc| {
+        ssc.add_streaming_listener(listener.clone());
+        runtime
+            .spawn_io("setter", Box::pin(set_all(Arc::clone(&runtime), vec![Set::Back(SECOND / 2, HOUR)])));
+        let waits = Arc::clone(&runtime);
+        input_batches(ssc, 1, vec![vec![2500], vec![0], vec![0]]).foreach_rdd(move |rdd, _| {
+            let takes = Duration::from_millis(rdd.collect()?.into_iter().sum());
+            let mut takes = waits.sleep(takes);
+            assert!(waits.block_on_for(takes.as_mut(), SECOND * 9));
+            Ok(())
+        });
+        run_batches(ssc, 4).unwrap();
+        ssc.stop(false).unwrap();
+    });
+    let delays: Vec<Option<Duration>> = heard
+        .0
+        .lock()
+        .iter()
+        .filter_map(|event| match event {
+            Event::BatchCompleted(batch) => Some(batch.scheduling_delay()),
+            _ => None,
+        })
+        .collect();
+    let expected = [0, 1500, 500, 0].map(|millis| Some(Duration::from_millis(millis)));
+    assert_eq!(delays[..4], expected);
 }
 
 #[test]
@@ -244,6 +269,20 @@ fn a_clock_that_jumps_again_before_the_next_batch_passes_over_both() {
         again += jumped.windows(2).filter(|pair| pair[0].1 == pair[1].0).count();
     }
     assert!(again > 0, "no second jump came before the batch that the first one led to");
+}
+
+#[test]
+fn a_stop_behind_a_jump_ends_with_the_batch_that_would_have_been_next() {
+    for seed in 0..20 {
+        for members in [1, 3] {
+            // Seen at the tick of second 8, and from there it is six tenths to the grid: the stop comes in between.
+            let jump = Set::Forward(SECOND * 38 / 5, HOUR * 3 + SECOND * 2 / 5);
+            let ran = run(seed, members, vec![jump]);
+            let what = format!("seed {seed}, {members} members: {:?}", ran.times);
+            assert_eq!(ran.gaps(), ran.jumped(), "{what}");
+            assert_eq!(ran.jumped(), [(START + 8000, START + 9000 + 3 * 3_600_000)], "{what}");
+        }
+    }
 }
 
 #[test]

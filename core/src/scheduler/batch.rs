@@ -86,9 +86,10 @@ impl Driver {
         }
     }
 
-    /// When the batch was due, by the job's clock.
+    /// When the batch was due, by the job's clock. The last one of a graceful stop comes before its time.
     pub(super) fn submission_time(&self, time: BatchTime) -> Duration {
-        time.since_epoch().saturating_sub(self.control.read(|control| control.ahead))
+        let due = time.since_epoch().saturating_sub(self.control.read(|control| control.ahead));
+        due.min(self.engine.runtime.now())
     }
 
     /// Names the exact input of the batch, and makes it durable before any task runs.
