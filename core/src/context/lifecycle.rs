@@ -12,7 +12,7 @@ use crate::ingest::Started;
 use crate::ledger::Ledger;
 use crate::metrics::Event;
 use crate::runtime::{Site, is_own_thread, spawn_own};
-use crate::scheduler::{Driver, Stop, first_batch, run_clock, run_driver};
+use crate::scheduler::{Control, Driver, Hands, Stop, Ticker, first_batch, run_clock, run_driver};
 use crate::source::place;
 use crate::transport::Member;
 use crate::words::{Error, Result, keys};
@@ -62,8 +62,8 @@ impl StreamingContext {
             active::enter(graph, caller)?;
         }
         let interval = graph.interval();
-        let now = engine.runtime.now();
-        let (zero, first) = first_batch(now, interval);
+        let hands = Hands::new(&*engine.runtime);
+        let (zero, first) = first_batch(hands.now(), interval);
         if engine.members() == 1 {
             // With several members the driver agrees with member 0 first.
             graph.set_zero(zero);
@@ -82,7 +82,7 @@ impl StreamingContext {
             receiver_done: Arc::new(move || ended.change(|_| ())),
         };
         graph.set_phase(Phase::Active);
-        inner.events.post(Event::StreamingStarted { time: now });
+        inner.events.post(Event::StreamingStarted { time: hands.now() });
         graph.inputs().iter().try_for_each(|input| input.start(&with))?;
         let driver = Driver {
             engine: Arc::clone(engine),
@@ -101,11 +101,14 @@ impl StreamingContext {
             site: Site::new("batch", caller),
         };
         if engine.me() == 0 {
-            let (runtime, graph) = (Arc::clone(&engine.runtime), Arc::clone(graph));
-            let (control, events) = (Arc::clone(&inner.control), Arc::clone(&inner.events));
-            let max_jump = conf.get_typed(keys::MAX_JUMP);
-            let clock = move || run_clock(&runtime, &graph, &control, &events, first, max_jump);
-            spawn_own(&engine.runtime, "clock", clock);
+            let ticker = Ticker {
+                runtime: Arc::clone(&engine.runtime),
+                graph: Arc::clone(graph),
+                control: Arc::clone(&inner.control),
+                events: Arc::clone(&inner.events),
+                max_jump: conf.get_typed(keys::MAX_JUMP),
+            };
+            spawn_own(&engine.runtime, "clock", move || run_clock(&ticker, first, hands));
         }
         spawn_own(&engine.runtime, "driver", move || run_driver(&driver, zero));
         if conf.get_typed(keys::STOP_GRACEFULLY_ON_SHUTDOWN) && !conf.get_typed(keys::ALLOW_SEVERAL) {
@@ -193,8 +196,14 @@ impl StreamingContext {
         if self.0.graph.phase() == Phase::Initialized {
             return Err(not_started());
         }
-        let deadline = timeout.map(|timeout| self.0.engine.runtime.now() + timeout);
-        let ended = self.0.control.wait_until(deadline, |control| control.ended.then_some(())).is_some();
+        let ready = |control: &mut Control| control.ended.then_some(());
+        let ended = match timeout {
+            Some(timeout) => self.0.control.wait_for(timeout, ready).is_some(),
+            None => {
+                self.0.control.wait(ready);
+                true
+            }
+        };
         self.outcome()?;
         Ok(ended)
     }

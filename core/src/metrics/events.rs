@@ -37,6 +37,14 @@ pub enum Event {
         /// The batch that is next.
         to: BatchTime,
     },
+    /// The job's clock was set back by more than a batch interval. Batches go on at the pace of the interval, and their
+    /// times go on rising: they are ahead of the clock until it is set forward again.
+    ClockSetBack {
+        /// By how much.
+        by: Duration,
+        /// The batch that is next.
+        next: BatchTime,
+    },
     /// Records that were received are gone, because the process that held them is.
     RecordsLost {
         /// The batch they were planned for.

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,14 +33,14 @@ struct Running {
 impl Driver {
     /// Runs one batch from its plan to its publication.
     pub(super) fn batch(&self, time: BatchTime) -> Result<()> {
-        let now = || self.engine.runtime.now();
         let job = Job::new(&self.engine, time, self.ledger.epoch(), Arc::clone(&self.cancelled));
         let inputs = self.plan(time, &job)?;
+        let watch = Watch::start(&self.engine.runtime);
         let mut info = BatchInfo {
             batch_time: time,
             inputs,
-            submission_time: time.since_epoch(),
-            processing_start_time: Some(now()),
+            submission_time: self.submission_time(time),
+            processing_start_time: Some(watch.started),
             processing_end_time: None,
             output_operations: Vec::new(),
             failure_reason: None,
@@ -72,7 +73,7 @@ impl Driver {
         if let Err(error) = &committed {
             info.failure_reason = Some(error.chain());
         }
-        info.processing_end_time = Some(now());
+        info.processing_end_time = Some(watch.stop(&self.engine.runtime));
         self.events.post(Event::BatchCompleted(info));
         committed?;
         match failure {
@@ -83,6 +84,12 @@ impl Driver {
             }
             None => Ok(()),
         }
+    }
+
+    /// When the batch was due, by the job's clock. The last one of a graceful stop comes before its time.
+    pub(super) fn submission_time(&self, time: BatchTime) -> Duration {
+        let due = time.since_epoch().saturating_sub(self.control.read(|control| control.ahead));
+        due.min(self.engine.runtime.now())
     }
 
     /// Names the exact input of the batch, and makes it durable before any task runs.
@@ -246,6 +253,22 @@ impl Driver {
     }
 }
 
+/// When something began by the job's clock, and how long it took, whatever that clock was set to meanwhile.
+struct Watch {
+    started: Duration,
+    uptime: Duration,
+}
+
+impl Watch {
+    fn start(runtime: &Arc<dyn Runtime>) -> Self {
+        Self { started: runtime.now(), uptime: runtime.uptime() }
+    }
+
+    fn stop(&self, runtime: &Arc<dyn Runtime>) -> Duration {
+        self.started + runtime.uptime().saturating_sub(self.uptime)
+    }
+}
+
 /// What a thread needs to run an output operation.
 struct OutputRunner {
     events: Arc<EventBus>,
@@ -254,13 +277,14 @@ struct OutputRunner {
 
 impl OutputRunner {
     fn run(&self, mut one: Running) -> (Running, Result<()>) {
-        one.info.start_time = Some(self.runtime.now());
+        let watch = Watch::start(&self.runtime);
+        one.info.start_time = Some(watch.started);
         self.events.post(Event::OutputOperationStarted(one.info.clone()));
         let result = match one.work.take() {
             Some(work) => guarded(work),
             None => Ok(()),
         };
-        one.info.end_time = Some(self.runtime.now());
+        one.info.end_time = Some(watch.stop(&self.runtime));
         let result = result.map_err(|error| failed_output(&one.info, error));
         one.info.failure_reason = result.as_ref().err().map(Error::chain);
         self.events.post(Event::OutputOperationCompleted(one.info.clone()));

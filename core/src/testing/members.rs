@@ -58,10 +58,22 @@ pub fn seeded_members<R: Send + 'static>(
     body: impl Fn(&StreamingContext) -> R + Send + Sync + 'static,
 ) -> (Vec<R>, Vec<super::Turn>) {
     let seeded = SeededRuntime::new(seed, slots);
-    let runtime: Arc<dyn Runtime> = seeded.clone();
-    let results =
-        seeded.run(|| all(&runtime, &Clock::System, Together::members(members, &runtime), Conf::new(), body));
+    let results = seeded_members_on(&seeded, members, body);
     (results, seeded.trace())
+}
+
+/// As [`seeded_members`], on a runtime that the caller has made: `body` may hold it too, and set its clock.
+///
+/// # Panics
+/// As [`seeded_members`].
+#[track_caller]
+pub fn seeded_members_on<R: Send + 'static>(
+    seeded: &Arc<SeededRuntime>,
+    members: u32,
+    body: impl Fn(&StreamingContext) -> R + Send + Sync + 'static,
+) -> Vec<R> {
+    let runtime: Arc<dyn Runtime> = seeded.clone();
+    seeded.run(|| all(&runtime, &Clock::System, Together::members(members, &runtime), Conf::new(), body))
 }
 
 /// As [`seeded_members`] with one member, as most jobs have.

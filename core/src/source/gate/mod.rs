@@ -254,12 +254,12 @@ impl<T: Data, P: Wire + Ord> Gate<T, P> {
         }
     }
 
-    /// Waits on the job's clock, or until the job stops: for a source that is asked again and again.
+    /// Waits for so long, or until the job stops: for a source that is asked again and again.
     pub async fn sleep(&self, time: Duration) {
         tokio::select! {
             biased;
             () = self.stopped() => {}
-            () = self.0.runtime.sleep_until(self.0.runtime.now() + time) => {}
+            () = self.0.runtime.sleep(time) => {}
         }
     }
 

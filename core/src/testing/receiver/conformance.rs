@@ -88,7 +88,7 @@ impl<R: Receiver> Bench<R> {
     }
 
     fn pause(&self) {
-        let mut pause = self.runtime.sleep_until(self.runtime.now() + LOOK);
+        let mut pause = self.runtime.sleep(LOOK);
         while !self.runtime.block_on_for(pause.as_mut(), PATIENCE) {}
     }
 
