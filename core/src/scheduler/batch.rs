@@ -2,11 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::control::Stop;
 use super::driver::Driver;
+use crate::backpressure::BatchReport;
 use crate::dstream::{Generated, OutputOperation};
 use crate::ingest::{Input, Settled};
 use crate::ledger::{Entry, PlannedInput, SavedOutput};
@@ -35,6 +37,7 @@ impl Driver {
         let now = || self.engine.runtime.now();
         let job = Job::new(&self.engine, time, self.ledger.epoch(), Arc::clone(&self.cancelled));
         let inputs = self.plan(time, &job)?;
+        let started = self.engine.runtime.uptime();
         let mut info = BatchInfo {
             batch_time: time,
             inputs,
@@ -53,6 +56,7 @@ impl Driver {
         if running.is_empty() && failed.is_none() {
             // No output is due at this time (its slide is longer than the batch): the plan is committed, nobody hears.
             self.commit(time, &job, None, &[])?;
+            self.tell_inputs(&info, None);
             return Ok(());
         }
         self.events.post(Event::BatchStarted(info.clone()));
@@ -73,6 +77,7 @@ impl Driver {
             info.failure_reason = Some(error.chain());
         }
         info.processing_end_time = Some(now());
+        self.tell_inputs(&info, Some(started));
         self.events.post(Event::BatchCompleted(info));
         committed?;
         match failure {
@@ -83,6 +88,17 @@ impl Driver {
             }
             None => Ok(()),
         }
+    }
+
+    /// The inputs learn how long the batch waited and was computed. What nobody computed took no time.
+    fn tell_inputs(&self, info: &BatchInfo, started: Option<Duration>) {
+        let mut report = BatchReport::new(self.graph.interval().as_duration());
+        report.completed = self.engine.runtime.now();
+        report.scheduling_delay = info.scheduling_delay().unwrap_or_default();
+        // By the time that never jumps.
+        report.processing =
+            started.map(|started| self.engine.runtime.uptime().saturating_sub(started)).unwrap_or_default();
+        self.graph.inputs().iter().for_each(|input| input.completed(info.batch_time, &report));
     }
 
     /// Names the exact input of the batch, and makes it durable before any task runs.
@@ -109,7 +125,8 @@ impl Driver {
             let settled = input.settle(time, &of_input).map_err(|error| no_plan(&**input, time, error))?;
             let Settled { records, description, replayable } = settled;
             planned.push(PlannedInput { records, replayable });
-            infos.push(InputInfo { stream_id, name: input.name(), records, description });
+            let rate_limit = input.rate_limit();
+            infos.push(InputInfo { stream_id, name: input.name(), records, description, rate_limit });
         }
         self.write_down(job, &Entry::Planned { batch: time, offers, inputs: planned })?;
         inputs.iter().for_each(|input| input.planned(time));

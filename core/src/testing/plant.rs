@@ -3,16 +3,7 @@
 use std::time::Duration;
 
 use crate::backpressure::{BatchReport, RateEstimator};
-
-/// Batches of records inside, at most: one is computed, one waits, and half a one comes in.
-const INSIDE_MAX: f64 = 2.5;
-
-/// As many before the first report: nobody knows yet what a batch takes.
-const INSIDE_AT_START: f64 = 1.0;
-
-/// A batch that was done so many intervals behind its time closes the gate until all records inside are computed: a whole
-/// batch waits then.
-const LATE: f64 = 2.0;
+use crate::source::{INSIDE_AT_START, INSIDE_MAX, LATE};
 
 /// The longest block, in seconds: what the limiter saves up while nobody comes.
 const BLOCK_MAX: f64 = 0.2;
