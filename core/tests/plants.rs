@@ -98,6 +98,14 @@ fn a_job_that_keeps_up_is_never_slowed_down() {
 }
 
 #[test]
+fn a_job_of_short_batches_is_at_full_speed_after_a_few_of_them() {
+    // 50,000 records a second every 10 ms, of which a batch without records takes two; the first rate is a fifth of it.
+    let plant = Plant { interval: 0.01, fixed: 0.002, per_record: 1e-6, offered: 50_000.0, ..plain(1.0) };
+    let batches = plant.run(&mut steady(&plant), 100);
+    assert!(batches[3..].iter().all(|batch| batch.records >= 499), "{:?}", &batches[..10]);
+}
+
+#[test]
 fn the_rate_does_not_swing() {
     let plant = plain(50_000.0);
     let batches = plant.run(&mut steady(&plant), 60);

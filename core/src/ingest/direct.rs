@@ -65,10 +65,10 @@ impl AskedRate {
         state.planned.push((batch, records, held_back));
     }
 
-    fn completed(&self, batch: BatchTime, report: &BatchReport) {
+    fn completed(&self, batch: BatchTime, report: Option<&BatchReport>) {
         let done = self.state.lock().planned.extract_if(.., |(planned, ..)| *planned <= batch).last();
         let Some((_, records, held_back)) = done else { return };
-        if let Some(rate) = self.rate.estimate(&BatchReport { records, held_back, ..report.clone() }) {
+        if let Some(rate) = self.rate.estimate(report, records, held_back) {
             self.state.lock().now = Some(rate);
         }
     }
@@ -170,7 +170,7 @@ impl<D: DirectInput> Input for DirectSource<D> {
         }
     }
 
-    fn completed(&self, batch: BatchTime, report: &BatchReport) {
+    fn completed(&self, batch: BatchTime, report: Option<&BatchReport>) {
         if let Some(rate) = self.rate.get() {
             rate.completed(batch, report);
         }

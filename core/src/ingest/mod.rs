@@ -83,8 +83,9 @@ pub(crate) trait Input: Send + Sync {
     /// The plan of `batch` is durable: fetching may begin.
     fn planned(&self, _batch: BatchTime) {}
 
-    /// `batch` is done, committed or not. The report has its times; what it had of this input is for the input to say.
-    fn completed(&self, _batch: BatchTime, _report: &BatchReport) {}
+    /// `batch` is done, committed or not. The report has its times; what it had of this input is for the input to say. None
+    /// where nothing was computed.
+    fn completed(&self, _batch: BatchTime, _report: Option<&BatchReport>) {}
 
     /// The rate to which this member limits the input; none without a limit, and where another member has the input.
     fn rate_limit(&self) -> Option<Rate> {

@@ -56,12 +56,17 @@ impl InputRate {
         }
     }
 
-    /// The rate behind a batch of this input, if it changes. A batch that computed nothing says nothing.
-    pub(super) fn estimate(&self, done: &BatchReport) -> Option<Rate> {
-        if done.records == 0 || done.processing.is_zero() {
-            return None;
-        }
-        let rate = self.estimator.lock().as_mut()?.update(done);
+    /// The rate behind a batch that had so many records of this input, if it changes. A batch that had none, or was not
+    /// computed, says nothing.
+    pub(super) fn estimate(
+        &self,
+        report: Option<&BatchReport>,
+        records: u64,
+        held_back: bool,
+    ) -> Option<Rate> {
+        let report = report.filter(|_| records > 0)?;
+        let done = BatchReport { records, held_back, ..report.clone() };
+        let rate = self.estimator.lock().as_mut()?.update(&done);
         rate.and_then(|rate| self.within(Some(rate)))
     }
 }

@@ -155,10 +155,11 @@ impl<R: Receiver> Input for ReceiverSource<R> {
         Ok(settled)
     }
 
-    fn completed(&self, batch: BatchTime, report: &BatchReport) {
+    fn completed(&self, batch: BatchTime, report: Option<&BatchReport>) {
         let Some((rate, limiter)) = self.rate.get() else { return };
-        let (records, held_back) = limiter.completed(batch, report.scheduling_delay, report.processing);
-        if let Some(rate) = rate.estimate(&BatchReport { records, held_back, ..report.clone() }) {
+        let times = report.map(|report| (report.scheduling_delay, report.processing)).unwrap_or_default();
+        let (records, held_back) = limiter.completed(batch, times.0, times.1);
+        if let Some(rate) = rate.estimate(report, records, held_back) {
             limiter.set(Some(rate));
         }
     }

@@ -90,15 +90,17 @@ impl Driver {
         }
     }
 
-    /// The inputs learn how long the batch waited and was computed. What nobody computed took no time.
+    /// The inputs learn how long the batch waited and was computed, if it was.
     fn tell_inputs(&self, info: &BatchInfo, started: Option<Duration>) {
-        let mut report = BatchReport::new(self.graph.interval().as_duration());
-        report.completed = self.engine.runtime.now();
-        report.scheduling_delay = info.scheduling_delay().unwrap_or_default();
-        // By the time that never jumps.
-        report.processing =
-            started.map(|started| self.engine.runtime.uptime().saturating_sub(started)).unwrap_or_default();
-        self.graph.inputs().iter().for_each(|input| input.completed(info.batch_time, &report));
+        let report = started.map(|started| {
+            let mut report = BatchReport::new(self.graph.interval().as_duration());
+            report.completed = self.engine.runtime.now();
+            report.scheduling_delay = info.scheduling_delay().unwrap_or_default();
+            // By the time that never jumps.
+            report.processing = self.engine.runtime.uptime().saturating_sub(started);
+            report
+        });
+        self.graph.inputs().iter().for_each(|input| input.completed(info.batch_time, report.as_ref()));
     }
 
     /// Names the exact input of the batch, and makes it durable before any task runs.

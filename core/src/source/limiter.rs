@@ -188,7 +188,7 @@ impl Limit {
         let cell = ((per_second * CELL.as_secs_f64()).ceil() as u64).max(1);
         let period = Duration::try_from_secs_f64(cell as f64 / per_second).unwrap_or(PERIOD_MAX);
         let period = period.clamp(Duration::from_nanos(1), PERIOD_MAX);
-        let burst = (limiter.block.as_nanos() / period.as_nanos()).clamp(1, u32::MAX.into()) as u32;
+        let burst = limiter.block.as_nanos().div_ceil(period.as_nanos()).clamp(1, u32::MAX.into()) as u32;
         let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
         // Invariant: the period is more than nothing.
         let quota = Quota::with_period(period).unwrap_or_else(|| Quota::per_second(NonZeroU32::MAX));
