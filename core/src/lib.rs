@@ -36,6 +36,7 @@ mod memory;
 mod transport;
 mod rdd;
 mod source;
+mod backpressure;
 mod ingest;
 mod state;
 mod sink;
@@ -46,6 +47,7 @@ mod context;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use crate::backpressure::{BatchReport, Pid, PidGains, RateEstimator, Steady};
 pub use crate::context::StreamingContext;
 pub use crate::data::{Chunk, Chunks, Data, Key, KeyGroup, Wire};
 pub use crate::data::{
@@ -73,7 +75,8 @@ pub use crate::storage::{
 };
 pub use crate::transport::{Alone, Block, Collective, Inbox, Member, Outbox, Transport};
 pub use crate::words::{
-    BatchTime, BoxError, Conf, Epoch, Error, Interval, Master, Mistake, Origin, Result, Retry, Setting, keys,
+    BatchTime, BoxError, Conf, Epoch, Error, Interval, Master, Mistake, Origin, Rate, Result, Retry, Setting,
+    keys,
 };
 
 /// What a job needs in one `use`.

@@ -16,6 +16,8 @@ mod later;
 mod operators;
 #[path = "spark_fixtures/receivers.rs"]
 mod receivers;
+#[path = "spark_fixtures/rates.rs"]
+mod rates;
 #[path = "spark_fixtures/runs.rs"]
 mod runs;
 

@@ -77,6 +77,7 @@ impl StreamingContext {
             engine: Arc::clone(engine),
             events: Arc::clone(&inner.events),
             block_interval: self.block_interval(),
+            rates: Arc::new(self.rates()?),
             restart_delay: conf.get_typed(keys::RECEIVER_RESTART_DELAY),
             placed: Arc::new(placed),
             receiver_done: Arc::new(move || ended.change(|_| ())),

@@ -8,6 +8,7 @@ mod channel;
 mod direct;
 mod pump;
 mod queue;
+mod rates;
 mod receiver;
 mod threaded;
 
@@ -20,11 +21,13 @@ pub use self::channel::Sender;
 pub(crate) use self::direct::DirectSource;
 pub use self::queue::RddQueue;
 pub(crate) use self::queue::{QueueSource, WhenEmpty};
+pub(crate) use self::rates::{MakeEstimator, Rates};
 pub(crate) use self::receiver::ReceiverSource;
 pub(crate) use self::threaded::Threaded;
+use crate::backpressure::BatchReport;
 use crate::metrics::EventBus;
 use crate::rdd::{Engine, Job, Rdd};
-use crate::words::{BatchTime, Result};
+use crate::words::{BatchTime, Rate, Result};
 
 /// What an input settled on for a batch.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +49,8 @@ pub(crate) struct Started {
     pub(crate) block_interval: Duration,
     /// The pause before a receiver is started for the second time.
     pub(crate) restart_delay: Duration,
+    /// How fast records may come in.
+    pub(crate) rates: Arc<Rates>,
     /// The member that runs each receiver, by its number.
     pub(crate) placed: Arc<BTreeMap<usize, u32>>,
     /// Called whenever a receiver has ended, or will emit no more.
@@ -77,6 +82,15 @@ pub(crate) trait Input: Send + Sync {
 
     /// The plan of `batch` is durable: fetching may begin.
     fn planned(&self, _batch: BatchTime) {}
+
+    /// `batch` is done, committed or not. The report has its times; what it had of this input is for the input to say. None
+    /// where nothing was computed.
+    fn completed(&self, _batch: BatchTime, _report: Option<&BatchReport>) {}
+
+    /// The rate to which this member limits the input; none without a limit, and where another member has the input.
+    fn rate_limit(&self) -> Option<Rate> {
+        None
+    }
 
     /// commit(`batch`) is durable.
     fn committed(&self, _batch: BatchTime) {}

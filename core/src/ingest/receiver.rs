@@ -7,15 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use super::rates::InputRate;
 use super::{Input, InputOf, Settled, Started};
+use crate::backpressure::BatchReport;
 use crate::data::{Chunk, Chunks, Data, Wire};
 use crate::metrics::{Event, EventBus};
 use crate::rdd::{Job, Kept, Node, Part, Rdd};
 use crate::runtime::{Site, TaskContext};
 use crate::source::{
-    Gate, GateControl, InputBlock, Receiver, Rejects, Sealed, Segment, Supervisor, Watch, supervise,
+    Gate, GateControl, InputBlock, Limiter, Receiver, Rejects, Sealed, Segment, Supervisor, Watch, supervise,
 };
-use crate::words::{BatchTime, Error, Result};
+use crate::words::{BatchTime, Error, Rate, Result};
 
 /// The input behind a receiver: blocks of the gate, one partition each.
 pub(crate) struct ReceiverSource<R: Receiver> {
@@ -26,6 +28,7 @@ pub(crate) struct ReceiverSource<R: Receiver> {
     // The member that runs it; all others only hear of its blocks.
     number: usize,
     control: OnceLock<GateControl<R::Record, R::Position>>,
+    rate: OnceLock<(InputRate, Arc<Limiter>)>,
     running: Arc<AtomicBool>,
     events: OnceLock<Arc<EventBus>>,
     batches: Mutex<Vec<Batch<R::Record>>>,
@@ -57,6 +60,7 @@ impl<R: Receiver> ReceiverSource<R> {
             receiver: Mutex::new(Some(Arc::new(receiver))),
             number,
             control: OnceLock::new(),
+            rate: OnceLock::new(),
             running: Arc::default(),
             events: OnceLock::new(),
             batches: Mutex::default(),
@@ -85,7 +89,11 @@ impl<R: Receiver> Input for ReceiverSource<R> {
         if with.placed.get(&self.number) != Some(&engine.me()) {
             return Ok(());
         }
-        let (gate, control) = Gate::new(&engine.runtime, &engine.budget, with.block_interval);
+        let limiter = Arc::new(Limiter::new(&engine.runtime, with.rates.interval, with.block_interval));
+        let rate = with.rates.of_input(with.rates.max);
+        limiter.set(rate.within(with.rates.initial));
+        let (gate, control) = Gate::new(&engine.runtime, &engine.budget, &limiter, with.block_interval);
+        let _ = self.rate.set((rate, limiter));
         let named = (self.number, self.name.clone());
         let watch = Watch::new(&engine.runtime, &with.events, &with.receiver_done, named, engine.me());
         let supervisor =
@@ -145,6 +153,19 @@ impl<R: Receiver> Input for ReceiverSource<R> {
             batch.blocks = blocks;
         });
         Ok(settled)
+    }
+
+    fn completed(&self, batch: BatchTime, report: Option<&BatchReport>) {
+        let Some((rate, limiter)) = self.rate.get() else { return };
+        let times = report.map(|report| (report.scheduling_delay, report.processing)).unwrap_or_default();
+        let (records, held_back) = limiter.completed(batch, times.0, times.1);
+        if let Some(rate) = rate.estimate(report, records, held_back) {
+            limiter.set(Some(rate));
+        }
+    }
+
+    fn rate_limit(&self) -> Option<Rate> {
+        self.rate.get()?.1.rate()
     }
 
     fn committed(&self, batch: BatchTime) {

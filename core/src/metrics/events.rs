@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::words::BatchTime;
+use crate::words::{BatchTime, Rate};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,6 +146,8 @@ pub struct InputInfo {
     pub records: u64,
     /// Ranges, files or blocks in words.
     pub description: String,
+    /// What the input is limited to; none without a limit, and where another member limits it.
+    pub rate_limit: Option<Rate>,
 }
 
 /// A batch, as listeners see it.

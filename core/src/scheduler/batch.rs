@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::control::Stop;
 use super::driver::Driver;
+use crate::backpressure::BatchReport;
 use crate::dstream::{Generated, OutputOperation};
 use crate::ingest::{Input, Settled};
 use crate::ledger::{Entry, PlannedInput, SavedOutput};
@@ -54,6 +55,7 @@ impl Driver {
         if running.is_empty() && failed.is_none() {
             // No output is due at this time (its slide is longer than the batch): the plan is committed, nobody hears.
             self.commit(time, &job, None, &[])?;
+            self.tell_inputs(&info);
             return Ok(());
         }
         self.events.post(Event::BatchStarted(info.clone()));
@@ -74,6 +76,7 @@ impl Driver {
             info.failure_reason = Some(error.chain());
         }
         info.processing_end_time = Some(watch.stop(&self.engine.runtime));
+        self.tell_inputs(&info);
         self.events.post(Event::BatchCompleted(info));
         committed?;
         match failure {
@@ -90,6 +93,19 @@ impl Driver {
     pub(super) fn submission_time(&self, time: BatchTime) -> Duration {
         let due = time.since_epoch().saturating_sub(self.control.read(|control| control.ahead));
         due.min(self.engine.runtime.now())
+    }
+
+    /// The inputs learn how long the batch waited and was computed, if it was.
+    fn tell_inputs(&self, info: &BatchInfo) {
+        let report = info.processing_delay().map(|processing| {
+            let mut report = BatchReport::new(self.graph.interval().as_duration());
+            // By the time that never jumps.
+            report.completed = self.engine.runtime.uptime();
+            report.scheduling_delay = info.scheduling_delay().unwrap_or_default();
+            report.processing = processing;
+            report
+        });
+        self.graph.inputs().iter().for_each(|input| input.completed(info.batch_time, report.as_ref()));
     }
 
     /// Names the exact input of the batch, and makes it durable before any task runs.
@@ -116,7 +132,8 @@ impl Driver {
             let settled = input.settle(time, &of_input).map_err(|error| no_plan(&**input, time, error))?;
             let Settled { records, description, replayable } = settled;
             planned.push(PlannedInput { records, replayable });
-            infos.push(InputInfo { stream_id, name: input.name(), records, description });
+            let rate_limit = input.rate_limit();
+            infos.push(InputInfo { stream_id, name: input.name(), records, description, rate_limit });
         }
         self.write_down(job, &Entry::Planned { batch: time, offers, inputs: planned })?;
         inputs.iter().for_each(|input| input.planned(time));

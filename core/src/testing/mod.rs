@@ -11,6 +11,7 @@
 mod blocks;
 mod harness;
 mod members;
+mod plant;
 mod real;
 mod seeded;
 pub mod state;
@@ -26,6 +27,7 @@ pub use self::harness::{
     Collected, clock, collect_batches, input_batches, input_gaps, local, local_every, local_with, run_batches,
 };
 pub use self::members::{members, members_on, seeded, seeded_members, seeded_members_on};
+pub use self::plant::{Plant, PlantBatch, Verdict};
 pub use self::real::{manual_runtime, real_runtime};
 pub use self::seeded::{SeededRuntime, Turn};
 pub use self::together::Together;

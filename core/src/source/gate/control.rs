@@ -18,11 +18,12 @@ impl<T: Data, P: Wire + Ord> GateControl<T, P> {
     pub(crate) fn cut(&self, batch: BatchTime) {
         let mut state = self.gate.0.state.lock();
         state.seal();
-        state
-            .sealed
-            .iter_mut()
-            .filter(|block| block.batch.is_none())
-            .for_each(|block| block.batch = Some(batch));
+        let mut records = 0;
+        for block in state.sealed.iter_mut().filter(|block| block.batch.is_none()) {
+            block.batch = Some(batch);
+            records += block.records;
+        }
+        self.gate.0.limiter.cut(batch, records);
         state.positions.cut(batch);
     }
 

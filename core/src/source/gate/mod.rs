@@ -17,6 +17,7 @@ use self::open::Open;
 pub(crate) use self::open::{Sealed, Segment};
 use self::positions::Positions;
 use super::block::InputBlock;
+use super::limiter::Limiter;
 use super::receiver::Lane;
 use super::watch::Watch;
 use crate::data::{Data, Wire};
@@ -59,6 +60,7 @@ struct Heard(AtomicU64);
 struct Shared<T, P> {
     state: Mutex<State<T, P>>,
     budget: Budget,
+    limiter: Arc<Limiter>,
     runtime: Arc<dyn Runtime>,
     block_interval: Duration,
     durable: Notify,
@@ -89,6 +91,7 @@ impl<T: Data, P: Wire + Ord> Gate<T, P> {
     pub(crate) fn new(
         runtime: &Arc<dyn Runtime>,
         budget: &Budget,
+        limiter: &Arc<Limiter>,
         block_interval: Duration,
     ) -> (Self, GateControl<T, P>) {
         let (stop, stopped) = watch::channel(false);
@@ -104,6 +107,7 @@ impl<T: Data, P: Wire + Ord> Gate<T, P> {
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             budget: budget.clone(),
+            limiter: Arc::clone(limiter),
             runtime: Arc::clone(runtime),
             block_interval,
             durable: Notify::new(),

@@ -59,6 +59,7 @@ impl<T: Data, P: Wire + Ord> Gate<T, P> {
         if self.0.state.lock().positions.is_repeated(at.as_ref(), records) {
             return;
         }
+        self.admit(records).await;
         let paid = self.pay(bytes).await;
         let mut state = self.0.state.lock();
         // Asked again: another task may have brought it in the meantime.
@@ -82,6 +83,7 @@ impl<T: Data, P: Wire + Ord> Gate<T, P> {
             }
             state.open.left >= size
         };
+        self.admit(1).await;
         let paid = if enough { None } else { self.pay(STEP.max(size)).await };
         let mut state = self.0.state.lock();
         // As in `take`.
@@ -108,6 +110,18 @@ impl<T: Data, P: Wire + Ord> Gate<T, P> {
             None => open.segments.push(Segment::Records(Arc::new(vec![record]))),
         }
         open.records += 1;
+    }
+
+    /// Waits for the rate. Once the job stops there is no waiting, as in `pay`.
+    async fn admit(&self, records: u64) {
+        if self.0.limiter.is_open() || self.is_stopped() {
+            return;
+        }
+        tokio::select! {
+            biased;
+            () = self.0.limiter.admit(records) => {}
+            () = self.stopped() => {}
+        }
     }
 
     /// Waits for room. Once the job stops there is no waiting: what was read is taken, whatever the budget says, and the

@@ -9,7 +9,7 @@ use super::super::blocks::task_on;
 use super::PATIENCE;
 use crate::memory::Budget;
 use crate::runtime::{Clock, RealRuntime, Runtime};
-use crate::source::{Gate, GateControl, InputBlock, Receiver, Rejects, Segment};
+use crate::source::{Gate, GateControl, InputBlock, Limiter, Receiver, Rejects, Segment};
 use crate::words::{BatchTime, Error, Result};
 
 /// Between two looks at what must happen.
@@ -69,7 +69,9 @@ impl<R: Receiver> Bench<R> {
     fn new(memory: u64) -> Self {
         let runtime: Arc<dyn Runtime> = Arc::new(RealRuntime::new(1, Clock::System).unwrap());
         let budget = Budget::new(memory);
-        let (gate, control) = Gate::new(&runtime, &budget, Duration::from_millis(1));
+        let block = Duration::from_millis(1);
+        let limiter = Arc::new(Limiter::new(&runtime, block, block));
+        let (gate, control) = Gate::new(&runtime, &budget, &limiter, block);
         Self { runtime, budget, gate, control, batch: 0 }
     }
 
