@@ -216,7 +216,7 @@ fn it_stops_when_told<F: Fed>(source: &F) {
     let run = bench.start(source.receiver());
     bench.records(source, 1);
 
-    assert_eq!(run.end(&mut bench, source), []);
+    assert_eq!(run.end(&mut bench, source), Vec::<u64>::new());
 }
 
 /// A run that was dropped leaves nothing half done; the next one goes on behind what is in.
@@ -283,7 +283,7 @@ fn it_acknowledges_what_is_durable_and_nothing_else<F: Fed>(source: &F) {
     bench.records(source, 10);
     assert_eq!(source.acknowledged(), Some(10), "something was acknowledged that is not durable");
 
-    assert_eq!(run.end(&mut bench, source), []);
+    assert_eq!(run.end(&mut bench, source), Vec::<u64>::new());
     assert_eq!(source.acknowledged(), Some(20), "what the last batch committed was not acknowledged");
 }
 
