@@ -76,7 +76,7 @@ impl Receiver for FromTheBeginning {
                         .await?;
                 }
                 Emits::Blocks => {
-                    let text: String = (n..n + 5).map(|n| format!("{n}\n")).collect();
+                    let text = lines.iter().fold(String::new(), |text, line| text + line.as_str() + "\n");
                     gate.emit_block("tape", TextLinesBlock::new(text, 100), Some(n + 4)).await?;
                 }
             }

@@ -9,6 +9,7 @@
 )]
 
 mod blocks;
+pub mod direct;
 mod harness;
 mod members;
 mod plant;
