@@ -11,7 +11,7 @@ use support::{Job, SOON, Server};
 use tidemill_socket::{SocketConfig, SocketStreams as _};
 
 /// The length of the line.
-const BYTES: usize = 1 << 28;
+const BYTES: usize = 1 << 27;
 
 /// What the sender writes at once.
 const PIECE: usize = 1 << 20;

@@ -66,7 +66,7 @@ pub(crate) fn run_driver(driver: &Driver, zero: BatchTime) {
     }
     driver.control.change(|control| control.ask_stop(Stop::AtOnce));
     driver.cancelled.store(true, Ordering::Relaxed);
-    for input in driver.graph.inputs().iter() {
+    for input in &driver.graph.inputs() {
         input.stop();
         input.close();
     }
