@@ -156,7 +156,7 @@ async fn set_all(runtime: Arc<SeededRuntime>, sets: Vec<Set>) {
         let now = runtime.now();
         runtime.set_clock(match set {
             Set::Forward(_, by) => now + by,
-            Set::Back(_, by) => now - by,
+            Set::Back(_, by) => now.saturating_sub(by),
         });
     }
 }

@@ -193,7 +193,7 @@ fn a_clock_that_is_set_wakes_nobody_early_and_lets_nobody_wait_longer() {
     for back in [false, true] {
         let (seeded, runtime) = seeded(1, 1);
         let start = runtime.now();
-        let sets = if back { start - hour } else { start + hour };
+        let sets = if back { start.saturating_sub(hour) } else { start + hour };
         seeded.run(|| {
             let (clock, before) = (Arc::clone(&seeded), runtime.sleep(SECOND / 2));
             let setter = async move {

@@ -198,12 +198,11 @@ impl StreamingContext {
             return Err(not_started());
         }
         let ready = |control: &mut Control| control.ended.then_some(());
-        let ended = match timeout {
-            Some(timeout) => self.0.control.wait_for(timeout, ready).is_some(),
-            None => {
-                self.0.control.wait(ready);
-                true
-            }
+        let ended = if let Some(timeout) = timeout {
+            self.0.control.wait_for(timeout, ready).is_some()
+        } else {
+            self.0.control.wait(ready);
+            true
         };
         self.outcome()?;
         Ok(ended)

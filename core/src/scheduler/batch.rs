@@ -36,7 +36,7 @@ impl Driver {
     pub(super) fn batch(&self, time: BatchTime) -> Result<()> {
         let job = Job::new(&self.engine, time, self.ledger.epoch(), Arc::clone(&self.cancelled));
         let inputs = self.plan(time, &job)?;
-        let watch = Watch::start(&self.engine.runtime);
+        let watch = Stopwatch::start(&self.engine.runtime);
         let mut info = BatchInfo {
             batch_time: time,
             inputs,
@@ -271,12 +271,12 @@ impl Driver {
 }
 
 /// When something began by the job's clock, and how long it took, whatever that clock was set to meanwhile.
-struct Watch {
+struct Stopwatch {
     started: Duration,
     uptime: Duration,
 }
 
-impl Watch {
+impl Stopwatch {
     fn start(runtime: &Arc<dyn Runtime>) -> Self {
         Self { started: runtime.now(), uptime: runtime.uptime() }
     }
@@ -294,7 +294,7 @@ struct OutputRunner {
 
 impl OutputRunner {
     fn run(&self, mut one: Running) -> (Running, Result<()>) {
-        let watch = Watch::start(&self.runtime);
+        let watch = Stopwatch::start(&self.runtime);
         one.info.start_time = Some(watch.started);
         self.events.post(Event::OutputOperationStarted(one.info.clone()));
         let result = match one.work.take() {

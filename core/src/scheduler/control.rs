@@ -25,8 +25,8 @@ pub(crate) struct Control {
     pub(crate) ahead: Duration,
     /// The clock has ended; this batch would have been the next.
     pub(crate) next: Option<BatchTime>,
-    /// A receiver was waited for in vain: nobody waits for it again.
-    pub(crate) deaf: bool,
+    /// Inputs whose receivers were waited for in vain: nobody waits for them again.
+    pub(crate) deaf: Vec<usize>,
     /// How the job is to end, once somebody wants it to.
     pub(crate) stop: Option<Stop>,
     /// Batches that are done.

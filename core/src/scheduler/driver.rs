@@ -177,14 +177,17 @@ impl Driver {
         self.wait_until_no(|input| input.is_reading());
     }
 
-    /// Receivers were told to stop: waits until none is `busy`, but not for ever for one that does not listen.
+    /// Receivers were told to stop: waits until none is `busy`, but not for ever for one that does not listen, and once.
     fn wait_until_no(&self, busy: fn(&dyn Input) -> bool) {
         let inputs = self.graph.inputs();
-        let ended = self.control.wait_for(self.stop_timeout, |control| {
-            (control.deaf || !inputs.iter().any(|input| busy(&**input))).then_some(())
-        });
+        let busy = |deaf: &[usize]| -> Vec<usize> {
+            let hear = inputs.iter().enumerate().filter(|(number, _)| !deaf.contains(number));
+            hear.filter(|(_, input)| busy(&***input)).map(|(number, _)| number).collect()
+        };
+        let ended =
+            self.control.wait_for(self.stop_timeout, |control| busy(&control.deaf).is_empty().then_some(()));
         if ended.is_none() {
-            self.control.change(|control| control.deaf = true);
+            self.control.change(|control| control.deaf.extend(busy(&control.deaf)));
             tracing::warn!(timeout = ?self.stop_timeout, "a receiver does not stop; the job goes on without it");
         }
     }

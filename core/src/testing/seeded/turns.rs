@@ -192,7 +192,7 @@ impl Turns {
                     return self.fail(state, &what);
                 }
                 let (id, reason) = ready[state.below(ready.len())];
-                return self.give(state, id, reason);
+                return Self::give(state, id, reason);
             }
             let sleepers = state.sleepers.values().map(|(until, _)| *until);
             let deadlines = state.threads.values().filter_map(|thread| thread.wants.deadline());
@@ -208,7 +208,7 @@ impl Turns {
         }
     }
 
-    fn give(&self, state: &mut State, id: Id, reason: &'static str) {
+    fn give(state: &mut State, id: Id, reason: &'static str) {
         let at = state.now;
         state.turn = Some(id);
         if let Some(thread) = state.threads.get_mut(&id) {
