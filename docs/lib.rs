@@ -25,6 +25,7 @@ pages! {
     model: "src/model.md",
     operators: "src/operators.md",
     receivers: "src/receivers.md",
+    back_pressure: "src/back-pressure.md",
     testing: "src/testing.md",
     settings: "src/settings.md",
     listeners: "src/listeners.md",
