@@ -232,7 +232,7 @@ impl<'a, F: Fed> Bench<'a, F> {
     }
 
     fn pause(&self) {
-        let mut pause = self.runtime.sleep_until(self.runtime.now() + LOOK);
+        let mut pause = self.runtime.sleep(LOOK);
         while !self.runtime.block_on_for(pause.as_mut(), PLAN_WITHIN) {}
     }
 }
