@@ -161,3 +161,57 @@ fn is_line((records, time): (f64, f64), (more, longer): (f64, f64)) -> bool {
     let slope = (longer - time) / (more - records);
     slope > 0.0 && time >= slope * records
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn update(steady: &mut Steady, records: u64, millis: u64, held_back: bool) -> Option<f64> {
+        let mut done = BatchReport::new(SECOND);
+        (done.records, done.processing) = (records, Duration::from_millis(millis));
+        done.held_back = held_back;
+        steady.update(&done).map(Rate::as_per_second)
+    }
+
+    fn close(rate: Option<f64>, expected: f64) -> bool {
+        rate.is_some_and(|rate| (rate - expected).abs() <= expected * 1e-6)
+    }
+
+    #[test]
+    fn small_batches_say_nothing_against_the_rate() {
+        let mut steady = Steady::new(SECOND);
+        assert!(close(update(&mut steady, 10_000, 900, true), 10_000.0));
+        for (records, millis) in [(10, 500), (1, 1), (700, 999), (10, 1000), (9_000, 1000)] {
+            assert_eq!(update(&mut steady, records, millis, false), None, "{records} in {millis} ms");
+        }
+    }
+
+    #[test]
+    fn two_sizes_tell_the_fixed_part() {
+        let mut steady = Steady::new(SECOND);
+        // 0.4 s and 0.1 ms a record: 600 ms are left for 6,000, and nine tenths of them are let in.
+        assert!(close(update(&mut steady, 1000, 500, true), 1800.0));
+        let rate = update(&mut steady, 4000, 800, true).unwrap();
+        assert!((5200.0..=5450.0).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn a_step_is_seen_at_once_and_the_fixed_part_stays() {
+        let mut steady = Steady::new(SECOND);
+        for _ in 0..20 {
+            update(&mut steady, 9000, 900, true);
+        }
+        assert!(close(update(&mut steady, 9000, 9000, true), 900.0));
+        // Back again: ten times more, and no more than twice what a line through zero promises.
+        assert!(close(update(&mut steady, 900, 90, true), 9000.0));
+    }
+
+    #[test]
+    fn a_batch_that_took_no_time_is_no_infinite_rate() {
+        let mut steady = Steady::new(SECOND);
+        assert!(update(&mut steady, 1, 0, true).is_some_and(f64::is_finite));
+        assert!(close(update(&mut steady, 1000, 2000, true), 450.0));
+    }
+}
