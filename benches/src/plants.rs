@@ -27,11 +27,11 @@ pub(crate) fn run() {
     println!("| estimator | behind | plants that hold | time of a batch | admitted | waiting | settled |");
     println!("|---|---|--:|--:|--:|--:|--:|");
     for (name, make, gate_closes) in ROWS {
-        for (behind, step, phase) in
-            [("the start", None, 0), ("*b* × 10", Some(10.0), 1), ("*b* ÷ 10", Some(0.1), 1)]
+        for (behind, slower, phase) in
+            [("the start", None, 0), ("*b* × 10", Some(true), 1), ("*b* ÷ 10", Some(false), 1)]
         {
             let plants = (0..SEEDS).map(|seed| Plant { gate_closes, ..Plant::drawn(seed) });
-            let plants = plants.filter(|plant| step.is_none_or(|step| plant.step == step));
+            let plants = plants.filter(|plant| slower.is_none_or(|slower| slower == (plant.step > 1.0)));
             let verdicts: Vec<Option<Verdict>> = plants
                 .map(|plant| {
                     let mut estimator = make(Duration::from_secs_f64(plant.interval));

@@ -141,7 +141,7 @@ impl<D: DirectInput> Input for DirectSource<D> {
         if self.me.get() != Some(&0) {
             return Ok(Vec::new());
         }
-        let records_max = self.rate.get().and_then(|rate| rate.ask());
+        let records_max = self.rate.get().and_then(AskedRate::ask);
         // Under the lock: a position may be large, and nobody else asks for it before the answer.
         let ranges =
             self.input.plan(&self.state.lock().position, &Ask { batch, records_max, within: PLAN_WITHIN })?;
