@@ -6,7 +6,7 @@
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::Linger;
@@ -109,8 +109,11 @@ impl<T: Wire> Job<T> {
 
     /// Waits until the job has seen `count` records in all, and gives them.
     pub(crate) fn records(&mut self, count: usize) -> &[T] {
+        // Empty batches come for ever.
+        let started = Instant::now();
         while self.records.len() < count {
-            self.records.extend(self.batches.recv_timeout(PATIENCE).expect("the records did not come"));
+            let left = PATIENCE.saturating_sub(started.elapsed());
+            self.records.extend(self.batches.recv_timeout(left).expect("the records did not come"));
         }
         &self.records
     }
@@ -124,8 +127,10 @@ impl<T: Wire> Job<T> {
 
     /// Waits for the receiver's next error.
     pub(crate) fn error(&self) -> String {
+        let started = Instant::now();
         loop {
-            let event = self.events.recv_timeout(PATIENCE).expect("the receiver reported no error");
+            let left = PATIENCE.saturating_sub(started.elapsed());
+            let event = self.events.recv_timeout(left).expect("the receiver reported no error");
             if let Event::ReceiverError(receiver) = event {
                 return receiver.last_error.unwrap();
             }
