@@ -3,87 +3,17 @@
 #[path = "rejects/source.rs"]
 mod source;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
 
 use proptest::prelude::*;
-use source::{Batch, Heard, Numbers, letters_of, shown};
+use source::{Batch, Heard, Numbers, Read, conf, letters_of, shown, some};
 use tidemill::testing::receiver::{Script, Step};
-use tidemill::testing::sinks::{self, CollectingSink, FailingSink};
+use tidemill::testing::sinks::CollectingSink;
 use tidemill::testing::{
-    collect_batches, input_batches, local, local_with, members, members_with, run_batches,
+    collect_batches, input_batches, local, local_with, members, members_with, run_batches, seeded,
 };
-use tidemill::{
-    BatchTime, Conf, DStream, DeadLetter, Epoch, MemoryStorage, ObjectFiles, OutputId, Receipt, Result,
-    Retry, Rows, Sink, Storage, StreamingContext, TaskContext, TextFiles,
-};
-
-fn conf(settings: &[(&str, &str)]) -> Conf {
-    let conf = Conf::new().allow_several(true).master("local[2]").unwrap();
-    settings.iter().fold(conf, |conf, (key, value)| conf.set(key, *value).unwrap())
-}
-
-/// Two batches with three bad records in two partitions.
-fn some() -> Vec<Batch> {
-    vec![vec![vec![1, -2, 3, 4, -5], vec![6]], vec![vec![7], vec![-8]]]
-}
-
-/// How the records of a batch are read.
-#[derive(Clone, Copy, Debug)]
-enum Read {
-    /// By one action.
-    Once,
-    /// By several, each from the source.
-    Again,
-    /// By two outputs, one of which fails once; the stream is kept.
-    Shared,
-    /// As far as so many records need.
-    Take(usize),
-    /// By nobody.
-    Not,
-}
-
-impl Read {
-    fn draw(self, numbers: &DStream<i64>) {
-        match self {
-            Self::Once => numbers.map(|n| n + 1).foreach_rdd(|rdd, _| {
-                rdd.collect()?;
-                Ok(())
-            }),
-            Self::Again => numbers.foreach_rdd(|rdd, _| {
-                rdd.take(2)?;
-                rdd.count()?;
-                rdd.is_empty()?;
-                rdd.collect()?;
-                Ok(())
-            }),
-            Self::Shared => {
-                let failed = AtomicU64::new(0);
-                let fragile = numbers.try_map(move |n| match failed.fetch_add(1, Ordering::Relaxed) {
-                    0 => Err("once".into()),
-                    _ => Ok(n),
-                });
-                fragile.foreach_rdd(|rdd, _| {
-                    rdd.count()?;
-                    Ok(())
-                });
-                numbers.foreach_rdd(|rdd, _| {
-                    rdd.collect()?;
-                    Ok(())
-                });
-            }
-            Self::Take(n) => numbers.foreach_rdd(move |rdd, _| {
-                rdd.take(n)?;
-                Ok(())
-            }),
-            Self::Not => numbers.foreach_rdd(|_, _| Ok(())),
-        }
-    }
-
-    fn is_whole(self) -> bool {
-        matches!(self, Self::Once | Self::Again | Self::Shared)
-    }
-}
+use tidemill::{Error, Gate, InputInfo, Receiver, Rejected, Result, Retry};
 
 fn reads() -> impl Strategy<Value = Read> {
     prop_oneof![
@@ -193,44 +123,90 @@ fn without_a_sink_records_are_counted_and_the_first_of_a_read_alone_is_asked_for
 }
 
 #[test]
-fn what_a_receiver_rejects_itself_has_letters_without_a_partition() {
+fn what_receivers_reject_themselves_has_letters_without_a_partition() {
     for count in [1, 2] {
         let sink = CollectingSink::default();
-        let (shared, fed) = (sink.clone(), Arc::new(Barrier::new(count as usize)));
-        // Receiver 1 of two members runs on the second.
+        let (shared, scripts) = (sink.clone(), [Script::new(), Script::new()]);
+        for (script, number) in scripts.iter().zip([1u64, 2]) {
+            script.push(Step::Emit(number));
+            script.push(Step::Reject("half"));
+            script.push(Step::Reject("torn"));
+        }
+        // With two members each has one of the receivers.
         let heard = members(count, 2, move |ssc| {
-            let (heard, script) = (Heard::on(ssc), Script::new());
+            let heard = Heard::on(ssc);
             ssc.dead_letters_to(shared.clone());
-            ssc.queue_stream(tidemill::RddQueue::<u64>::default()).foreach_rdd(|_, _| Ok(()));
-            let _numbers = collect_batches(&ssc.receiver_stream(script.clone()));
-            if ssc.member() + 1 == count {
-                for step in [Step::Emit(1u64), Step::Reject("half"), Step::Reject("torn")] {
-                    script.push(step);
-                }
+            for script in &scripts {
+                let _numbers = collect_batches(&ssc.receiver_stream(script.clone()));
             }
             ssc.start().unwrap();
-            if ssc.member() + 1 == count {
-                script.wait(|progress| progress.done == 3);
-            }
-            fed.wait();
+            scripts.iter().for_each(|script| script.wait(|progress| progress.done == 3));
             ssc.stop(true).unwrap();
             heard
         });
 
         let letters = sink.shown().concat();
         let seen = letters.iter().map(|letter| (letter.stream_id, letter.partition, &*letter.bytes));
-        assert_eq!(seen.collect::<Vec<_>>(), [(Some(1), None, &b"half"[..]), (Some(1), None, b"torn")]);
+        let of = |stream| [(Some(stream), None, &b"half"[..]), (Some(stream), None, b"torn")];
+        assert_eq!(seen.collect::<Vec<_>>(), [of(0), of(1)].concat(), "{count} members");
         for heard in heard {
-            let inputs: Vec<_> = heard.batches().iter().map(|batch| batch.inputs[1].clone()).collect();
-            let sum = |of: fn(&tidemill::InputInfo) -> u64| inputs.iter().map(of).sum::<u64>();
-            assert_eq!(
-                [sum(|i| i.records), sum(|i| i.handed_on), sum(|i| i.rejected), sum(|i| i.not_read)],
-                [3, 1, 2, 0],
-                "{count} members"
-            );
-            assert_eq!(heard.rejected().iter().map(|told| told.2).sum::<u64>(), 2);
+            for stream in [0, 1] {
+                let batches = heard.batches();
+                let sum = |of: fn(&InputInfo) -> u64| -> u64 {
+                    batches.iter().map(|batch| of(&batch.inputs[stream])).sum()
+                };
+                let sums =
+                    [sum(|i| i.records), sum(|i| i.handed_on), sum(|i| i.rejected), sum(|i| i.not_read)];
+                assert_eq!(sums, [3, 1, 2, 0], "{count} members");
+            }
+            assert_eq!(heard.rejected().iter().map(|told| told.2).sum::<u64>(), 4);
         }
     }
+}
+
+/// Reads from the beginning at each start, and fails once behind its records; every third is bad.
+struct FromTheBeginning(AtomicU64);
+
+impl Receiver for FromTheBeginning {
+    type Record = u64;
+    type Position = u64;
+
+    async fn run(&self, gate: Gate<u64, u64>) -> Result<()> {
+        for n in 1..=9 {
+            if n % 3 == 0 {
+                gate.reject_at("all", Rejected::new(n.to_string(), "a third", n.to_string()), n);
+            } else {
+                gate.emit_at("all", n, n).await?;
+            }
+        }
+        match self.0.fetch_add(1, Ordering::Relaxed) {
+            0 => {
+                let (connector, what) = ("test", "the tape jammed".into());
+                Err(Error::Connector { connector, what, retry: Retry::WithBackoff, source: None })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn what_a_receiver_rejects_again_behind_a_restart_has_one_letter() {
+    let (starts, letters, numbers) = seeded(1, 2, |ssc| {
+        let (heard, sink) = (Heard::on(ssc), CollectingSink::default());
+        ssc.dead_letters_to(sink.clone());
+        let numbers = collect_batches(&ssc.receiver_stream(FromTheBeginning(AtomicU64::new(0))));
+        while heard.starts() < 2 {
+            run_batches(ssc, 1).unwrap();
+        }
+        run_batches(ssc, 2).unwrap();
+        ssc.stop(true).unwrap();
+        (heard.starts(), shown(&sink), numbers.batches().concat())
+    });
+
+    assert_eq!(starts, 2);
+    assert_eq!(numbers, [1, 2, 4, 5, 7, 8]);
+    let places: Vec<&str> = letters.iter().map(|letter| letter.2.as_str()).collect();
+    assert_eq!(places, ["3", "6", "9"]);
 }
 
 #[test]
@@ -331,103 +307,6 @@ fn a_batch_that_is_skipped_has_no_letters_and_is_counted_all_the_same() {
     assert_eq!(heard.rejected().len(), heard.counts().iter().filter(|counts| counts[2] > 0).count());
 }
 
-/// A list of who wrote what.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<(OutputId, Vec<DeadLetter>)>>>);
-
-impl Sink<DeadLetter> for Written {
-    fn write(&self, id: &OutputId, _: Epoch, mut rows: Rows<DeadLetter>, _: &TaskContext) -> Result<Receipt> {
-        let mut all = Vec::new();
-        rows.for_each(|row| {
-            all.push(row.clone());
-            Ok(())
-        })?;
-        // The job's name is new each time.
-        let id = OutputId { job: String::new(), ..id.clone() };
-        self.0.lock().unwrap().push((id, all));
-        Ok(Receipt { token: Vec::new(), rows: rows.count() })
-    }
-}
-
-#[test]
-fn a_batch_that_runs_again_writes_the_same_letters_under_the_same_ids() {
-    let run = |count, failures: u64, read: Read| {
-        let sink = Written::default();
-        let shared = sink.clone();
-        members(count, 2, move |ssc| {
-            ssc.dead_letters_to(shared.clone());
-            let numbers = Numbers::new(some());
-            numbers.failures.store(failures, Ordering::Relaxed);
-            let numbers = ssc.input_stream(numbers);
-            read.draw(&numbers.map_or_reject(|n| if *n == 4 { Err("four".into()) } else { Ok(*n) }));
-            run_batches(ssc, 2).unwrap();
-        });
-        let mut all = sink.0.lock().unwrap().clone();
-        all.sort_by_key(|(id, _)| (id.batch, id.partition));
-        all
-    };
-
-    let first = run(1, 0, Read::Once);
-
-    let ids: Vec<_> = first.iter().map(|(id, _)| (id.batch.as_millis(), id.ordinal, id.partition)).collect();
-    // Two partitions of the input, then those of the operator: each has a number.
-    assert_eq!(ids, [(1000, 0, 0), (1000, 0, 2), (2000, 0, 1)]);
-    assert!(first.iter().all(|(id, _)| id.sink == "dead-letters"));
-    for (count, failures, read) in [(1, 3, Read::Again), (2, 2, Read::Once), (3, 0, Read::Shared)] {
-        assert_eq!(run(count, failures, read), first, "{count} members, {failures} failures, {read:?}");
-    }
-}
-
-#[test]
-fn letters_that_do_not_fit_into_memory_go_to_disk_and_all_arrive() {
-    let ssc = local_with(conf(&[("tidemill.memory", "1m")]));
-    let sink = CollectingSink::default();
-    ssc.dead_letters_to(sink.clone());
-    let batches = vec![vec![(1..=300).map(|n| -n).collect(), vec![-1]]];
-    let numbers = Numbers { bytes: 10_000, ..Numbers::new(batches.clone()) };
-    ssc.input_stream(numbers).foreach_rdd(|rdd, _| {
-        rdd.count()?;
-        Ok(())
-    });
-
-    run_batches(&ssc, 1).unwrap();
-
-    assert_eq!(shown(&sink), letters_of(&batches));
-    assert!(sink.shown().concat().iter().all(|letter| letter.bytes.len() == 10_000));
-}
-
-#[test]
-fn a_letter_without_any_room_stops_the_job_and_the_error_says_what_to_do() {
-    let ssc = local_with(conf(&[("tidemill.memory", "1m"), ("tidemill.memory.disk", "0b")]));
-    ssc.dead_letters_to(CollectingSink::default());
-    let numbers = Numbers { bytes: 10_000, ..Numbers::new(vec![vec![(1..=300).map(|n| -n).collect()]]) };
-    ssc.input_stream(numbers).foreach_rdd(|rdd, _| {
-        rdd.count()?;
-        Ok(())
-    });
-
-    let error = run_batches(&ssc, 1).unwrap_err().chain();
-
-    assert!(error.contains("raise `tidemill.memory` or `tidemill.memory.disk`"), "{error}");
-}
-
-#[test]
-fn a_sink_of_letters_that_fails_once_is_asked_again_and_shows_each_letter_once() {
-    let ssc = local(1);
-    let sink = CollectingSink::default();
-    let failing = FailingSink::new(sink.clone());
-    failing.fail(sinks::Step::AfterWrite, 1, Retry::WithBackoff);
-    ssc.dead_letters_to(failing);
-    ssc.input_stream(Numbers::new(some())).foreach_rdd(|rdd, _| {
-        rdd.count()?;
-        Ok(())
-    });
-
-    run_batches(&ssc, 2).unwrap();
-
-    assert_eq!(shown(&sink), letters_of(&some()));
-}
-
 #[test]
 fn a_queue_and_an_input_that_knows_no_counts_say_how_many_records_were_read() {
     let ssc = local(2);
@@ -449,46 +328,4 @@ fn a_queue_and_an_input_that_knows_no_counts_say_how_many_records_were_read() {
     assert_eq!(heard.counts(), [[10, 10, 0, 0, 0], [4, 4, 0, 0, 0], [0; 5]]);
     let unknown: Vec<u64> = heard.batches().iter().map(|batch| batch.inputs[1].records).collect();
     assert_eq!(unknown, [6, 2, 0]);
-}
-
-#[test]
-fn letters_can_be_files_for_people_and_files_for_programs() {
-    let storage = Arc::new(MemoryStorage::new());
-    let run = |sink: &dyn Fn(&StreamingContext)| {
-        let ssc = local(1);
-        sink(&ssc);
-        ssc.input_stream(Numbers::new(some())).foreach_rdd(|rdd, _| {
-            rdd.count()?;
-            Ok(())
-        });
-        run_batches(&ssc, 2).unwrap();
-    };
-    run(&|ssc| ssc.dead_letters_to(TextFiles::new(storage.clone(), "text", "txt")));
-    let folder = tempfile::tempdir().unwrap();
-    let files = Arc::new(tidemill::FileStorage::new(folder.path()).unwrap());
-    run(&|ssc| ssc.dead_letters_to(ObjectFiles::new(files.clone(), "letters", "")));
-
-    let text = storage.get("text-1000.txt/part-00000", None).unwrap().unwrap();
-    let lines = r#"batch=1000 origin="numbers" stream=0 partition=0 at="number 1" error="-2 is negative" bytes="-2.."
-batch=1000 origin="numbers" stream=0 partition=0 at="number 4" error="-5 is negative" bytes="-5.."
-"#;
-    assert_eq!(String::from_utf8_lossy(&text), lines);
-    let letters = local(1).object_file::<DeadLetter>(folder.path().join("letters-2000").to_str().unwrap());
-    let letters = letters.unwrap().collect().unwrap();
-    assert_eq!(letters.len(), 1);
-    assert_eq!((letters[0].batch, &*letters[0].bytes), (BatchTime::from_millis(2000), &b"-8.."[..]));
-}
-
-#[test]
-fn a_second_sink_and_a_stream_with_the_letters_name_are_mistakes() {
-    let ssc = local(1);
-    ssc.dead_letters_to(CollectingSink::default());
-    ssc.dead_letters_to(CollectingSink::default());
-    input_batches(&ssc, 1, vec![vec![1]]).uid("dead-letters").foreach_rdd(|_, _| Ok(()));
-
-    let error = ssc.start().unwrap_err().chain();
-
-    assert!(error.contains("2 mistake(s)"), "{error}");
-    assert!(error.contains("dead letters have a sink already"), "{error}");
-    assert!(error.contains("the uid `dead-letters` is taken"), "{error}");
 }

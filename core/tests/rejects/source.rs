@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use tidemill::testing::sinks::CollectingSink;
 use tidemill::{
-    Ask, BatchInfo, Chunk, Chunks, DeadLetter, DirectInput, Error, Event, Rejected, Rejects, Result, Retry,
-    StreamingContext, StreamingListener, TaskContext,
+    Ask, BatchInfo, Chunk, Chunks, Conf, DStream, DeadLetter, DirectInput, Error, Event, Rejected, Rejects,
+    Result, Retry, StreamingContext, StreamingListener, TaskContext,
 };
 
 /// Numbers of one batch, by partition.
@@ -164,6 +164,12 @@ impl Heard {
         self.0.lock().unwrap().iter().filter_map(rejected).collect()
     }
 
+    /// How often receivers were started.
+    pub(crate) fn starts(&self) -> usize {
+        let events = self.0.lock().unwrap();
+        events.iter().filter(|event| matches!(event, Event::ReceiverStarted(_))).count()
+    }
+
     /// Records, handed on, rejected, lost, not read; of each batch's only input.
     pub(crate) fn counts(&self) -> Vec<[u64; 5]> {
         let of = |batch: &BatchInfo| {
@@ -195,4 +201,72 @@ pub(crate) fn letters_of(batches: &[Batch]) -> Vec<(u64, Option<u32>, String, St
         }
     }
     all
+}
+
+/// A conf with these settings, for two task threads.
+pub(crate) fn conf(settings: &[(&str, &str)]) -> Conf {
+    let conf = Conf::new().allow_several(true).master("local[2]").unwrap();
+    settings.iter().fold(conf, |conf, (key, value)| conf.set(key, *value).unwrap())
+}
+
+/// Two batches with three bad records in two partitions.
+pub(crate) fn some() -> Vec<Batch> {
+    vec![vec![vec![1, -2, 3, 4, -5], vec![6]], vec![vec![7], vec![-8]]]
+}
+
+/// How the records of a batch are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Read {
+    /// By one action.
+    Once,
+    /// By several, each from the source.
+    Again,
+    /// By two outputs, one of which fails once; the stream is kept.
+    Shared,
+    /// As far as so many records need.
+    Take(usize),
+    /// By nobody.
+    Not,
+}
+
+impl Read {
+    pub(crate) fn draw(self, numbers: &DStream<i64>) {
+        match self {
+            Self::Once => numbers.map(|n| n + 1).foreach_rdd(|rdd, _| {
+                rdd.collect()?;
+                Ok(())
+            }),
+            Self::Again => numbers.foreach_rdd(|rdd, _| {
+                rdd.take(2)?;
+                rdd.count()?;
+                rdd.is_empty()?;
+                rdd.collect()?;
+                Ok(())
+            }),
+            Self::Shared => {
+                let failed = AtomicU64::new(0);
+                let fragile = numbers.try_map(move |n| match failed.fetch_add(1, Ordering::Relaxed) {
+                    0 => Err("once".into()),
+                    _ => Ok(n),
+                });
+                fragile.foreach_rdd(|rdd, _| {
+                    rdd.count()?;
+                    Ok(())
+                });
+                numbers.foreach_rdd(|rdd, _| {
+                    rdd.collect()?;
+                    Ok(())
+                });
+            }
+            Self::Take(n) => numbers.foreach_rdd(move |rdd, _| {
+                rdd.take(n)?;
+                Ok(())
+            }),
+            Self::Not => numbers.foreach_rdd(|_, _| Ok(())),
+        }
+    }
+
+    pub(crate) fn is_whole(self) -> bool {
+        matches!(self, Self::Once | Self::Again | Self::Shared)
+    }
 }
