@@ -203,14 +203,17 @@ impl<D: DirectInput> InputOf<D::Record> for DirectSource<D> {
             Reads::new(reader, Some(batch), ranges.len(), job.engine.letters_room())
         };
         let reads = Arc::clone(reads.get_or_init(new));
-        Some(Rdd::new(Ranges { input: Arc::clone(&self.input), site: self.site, ranges, reads }, job))
+        Some(Rdd::new(
+            Ranges { input: Arc::clone(&self.input), site: self.site, planned: ranges, reads },
+            job,
+        ))
     }
 }
 
 struct Ranges<D: DirectInput> {
     input: Arc<D>,
     site: Site,
-    ranges: Arc<Vec<D::Range>>,
+    planned: Arc<Vec<D::Range>>,
     reads: Arc<Reads>,
 }
 
@@ -219,11 +222,11 @@ where
     D::Record: Data,
 {
     fn partitions(&self) -> usize {
-        self.ranges.len()
+        self.planned.len()
     }
 
     fn owner(&self, partition: usize, members: u32) -> u32 {
-        (self.input.home(&self.ranges[partition]) % u64::from(members)) as u32
+        (self.input.home(&self.planned[partition]) % u64::from(members)) as u32
     }
 
     fn prepare(&self, job: &Arc<Job>) -> Result<()> {
@@ -235,7 +238,7 @@ where
         let reading = self.reads.read(partition);
         // What cannot be read is the stream's failure, and not the operator's that asks for it.
         task.at(self.site);
-        let part = self.input.read(&self.ranges[partition], reading.rejects(), task)?;
+        let part = self.input.read(&self.planned[partition], reading.rejects(), task)?;
         Ok(Box::new(Counted { part, reading }))
     }
 }

@@ -57,13 +57,11 @@ impl PileWriter {
     }
 
     fn pay(&mut self, bytes: u64) -> bool {
-        match &mut self.paid {
-            Some(paid) => paid.try_grow(bytes),
-            None => {
-                self.paid = self.room.budget.try_reserve(bytes);
-                self.paid.is_some()
-            }
+        if let Some(paid) = &mut self.paid {
+            return paid.try_grow(bytes);
         }
+        self.paid = self.room.budget.try_reserve(bytes);
+        self.paid.is_some()
     }
 
     /// Ends the pile, which can be read from now on.
