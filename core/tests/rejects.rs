@@ -105,6 +105,31 @@ fn what_was_kept_by_a_try_that_failed_behind_it_has_its_letters() {
 }
 
 #[test]
+fn a_take_counts_what_it_has_read_and_has_letters_of_that() {
+    let ssc = local(1);
+    let (heard, sink) = (Heard::on(&ssc), CollectingSink::default());
+    ssc.dead_letters_to(sink.clone());
+    // Chunks of three: the second bad record is not seen.
+    Read::Take(1).draw(&ssc.input_stream(Numbers::new(vec![vec![vec![1, -2, 3, 4, -5, 6], vec![7]]])));
+
+    run_batches(&ssc, 1).unwrap();
+
+    assert_eq!(heard.counts(), [[7, 2, 1, 0, 4]]);
+    assert_eq!(shown(&sink), [(1000, Some(0), "number 1".to_owned(), "-2".to_owned())]);
+}
+
+#[test]
+fn an_input_that_gives_fewer_records_than_it_planned_has_as_many_as_were_found() {
+    let ssc = local(1);
+    let heard = Heard::on(&ssc);
+    Read::Again.draw(&ssc.input_stream(Numbers { promised: 5, ..Numbers::new(some()) }));
+
+    run_batches(&ssc, 1).unwrap();
+
+    assert_eq!(heard.counts(), [[6, 4, 2, 0, 0]]);
+}
+
+#[test]
 fn without_a_sink_records_are_counted_and_the_first_of_a_read_alone_is_asked_for() {
     let ssc = local(1);
     let heard = Heard::on(&ssc);

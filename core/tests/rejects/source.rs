@@ -20,6 +20,8 @@ pub(crate) struct Numbers {
     pub(crate) batches: Vec<Batch>,
     /// Whether the plan knows how many records there are.
     pub(crate) known: bool,
+    /// So many more records does the plan promise in each range than there are.
+    pub(crate) promised: u64,
     /// Reads that fail behind their first chunk, before one succeeds.
     pub(crate) failures: Arc<AtomicU64>,
     /// Bytes of a bad record.
@@ -30,7 +32,7 @@ pub(crate) struct Numbers {
 
 impl Numbers {
     pub(crate) fn new(batches: Vec<Batch>) -> Self {
-        Self { batches, known: true, failures: Arc::default(), bytes: 4, asked: Arc::default() }
+        Self { batches, known: true, promised: 0, failures: Arc::default(), bytes: 4, asked: Arc::default() }
     }
 }
 
@@ -52,7 +54,7 @@ impl DirectInput for Numbers {
     }
 
     fn records(&self, range: &(usize, usize)) -> Option<u64> {
-        self.known.then(|| self.batches[range.0][range.1].len() as u64)
+        self.known.then(|| self.batches[range.0][range.1].len() as u64 + self.promised)
     }
 
     fn read(
