@@ -28,6 +28,7 @@ pages! {
     back_pressure: "src/back-pressure.md",
     testing: "src/testing.md",
     settings: "src/settings.md",
+    bad_records: "src/bad-records.md",
     listeners: "src/listeners.md",
 }
 

@@ -58,12 +58,13 @@ pub use crate::ingest::{RddQueue, Sender};
 pub use crate::metrics::{
     BatchInfo, Event, InputInfo, OutputOperationInfo, ReceiverInfo, ReceiverState, StreamingListener,
 };
-pub use crate::rdd::{Accumulate, Accumulator, Broadcast, Elements, Emitter, Rdd, StorageLevel};
+pub use crate::rdd::{
+    Accumulate, Accumulator, Broadcast, Elements, Emitter, Rdd, Rejected, Rejects, StorageLevel,
+};
 pub use crate::runtime::{Bell, BoxFuture, Clock, ManualClock, Monitor, Runtime, Site, TaskContext};
-pub use crate::sink::{ObjectFiles, OutputId, Receipt, Rows, Sink, TextFiles};
+pub use crate::sink::{DeadLetter, ObjectFiles, OutputId, Receipt, Rows, Sink, TextFiles};
 pub use crate::source::{
-    Ask, DirectInput, Gate, InputBlock, InputContext, Lane, LineCutter, Received, Receiver, Rejected,
-    Rejects, TextLinesBlock,
+    Ask, DirectInput, Gate, InputBlock, InputContext, Lane, LineCutter, Received, Receiver, TextLinesBlock,
 };
 pub use crate::state::{
     Change, Changes, Keys, MemoryState, ScanCursor, State, StateBackend, StateBase, StateOpening, StateSpec,

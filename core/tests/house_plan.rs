@@ -25,7 +25,7 @@ const ROOMS: &[(&str, Uses)] = &[
     ("memory", Only(&["storage", "metrics"])),
     ("transport", Only(&[])),
     ("rdd", Only(&["memory", "transport", "runtime", "metrics"])),
-    ("source", Only(&["runtime", "memory", "metrics"])),
+    ("source", Only(&["runtime", "memory", "metrics", "rdd"])),
     ("backpressure", Only(&[])),
     ("ingest", Only(&["runtime", "metrics", "storage", "memory", "rdd", "source", "backpressure"])),
     ("window", Only(&[])),

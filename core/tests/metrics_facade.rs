@@ -131,6 +131,8 @@ fn batches_records_and_delays_are_counted_once_a_batch() {
     assert!(batches >= 3, "{batches}");
     assert_eq!(metrics.sum("tidemill_records_total"), 101);
     assert_eq!(metrics.calls("tidemill_records_total"), batches, "once a batch");
+    assert_eq!(metrics.sum("tidemill_records_handed_on_total"), 101);
+    assert_eq!(metrics.calls("tidemill_records_handed_on_total"), batches, "once a batch");
     assert_eq!(metrics.values("tidemill_batch_processing_seconds"), vec![0.25; batches as usize]);
     assert_eq!(metrics.values("tidemill_batch_scheduling_delay_seconds").len(), batches as usize);
     assert!(metrics.values("tidemill_batch_scheduling_delay_seconds")[0].abs() < f64::EPSILON);
@@ -177,6 +179,21 @@ fn rejected_and_repeated_records_and_receiver_errors_are_counted() {
     assert_eq!(metrics.sum("tidemill_records_repeated_total"), 2);
     assert_eq!(metrics.calls("tidemill_records_repeated_total"), 1, "once a batch");
     assert_eq!(metrics.sum("tidemill_receiver_errors_total"), 2);
+}
+
+#[test]
+fn what_operators_reject_is_counted_apart_from_what_inputs_do() {
+    let (metrics, _turn) = from_zero();
+    let ssc = local(1);
+    let numbers = input_batches(&ssc, 2, vec![vec![1, 2, 3]]);
+    collect_batches(&numbers.map_or_reject(|n| if *n > 1 { Err("high".into()) } else { Ok(*n) }));
+
+    run_batches(&ssc, 1).unwrap();
+
+    assert_eq!(metrics.sum("tidemill_records_rejected_by_operators_total"), 2);
+    assert_eq!(metrics.calls("tidemill_records_rejected_by_operators_total"), 1, "once a batch");
+    assert_eq!(metrics.sum("tidemill_records_rejected_total"), 0);
+    assert_eq!(metrics.sum("tidemill_records_handed_on_total"), 3);
 }
 
 /// A listener that hears its first event for as long as the test wants.

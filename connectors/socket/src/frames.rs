@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use tidemill::BoxError;
+use tidemill::{BoxError, Rejected};
 
 use crate::decoder::Decoder;
 use crate::frame_block::FrameBlock;
@@ -99,7 +99,8 @@ impl<D: Decoder> Cut for FrameCut<D> {
         if self.decoder.ends_with(&rest) {
             return Taken::block(Some(FrameBlock::new(rest, vec![length], &self.decoder)));
         }
-        let rejected = format!("{} closed the connection behind {length} bytes of a frame", self.address);
+        let reason = format!("{} closed the connection behind {length} bytes of a frame", self.address);
+        let rejected = Rejected::new("the end of the connection", reason, rest);
         Taken { block: None, rejected: Some(rejected), failed: None }
     }
 }

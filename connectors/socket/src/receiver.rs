@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use bytes::BytesMut;
-use tidemill::{Data, Gate, InputBlock, Receiver, Result};
+use tidemill::{Data, Gate, InputBlock, Receiver, Rejected, Result};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
@@ -37,7 +37,7 @@ pub(crate) trait Cut: Send {
 pub(crate) struct Taken<B> {
     pub(crate) block: Option<B>,
     /// What stands behind the block and is no record.
-    pub(crate) rejected: Option<String>,
+    pub(crate) rejected: Option<Rejected>,
     /// The connection is of no more use.
     pub(crate) failed: Option<Error>,
 }
@@ -88,8 +88,9 @@ impl<F> SocketReceiver<F> {
                 Ok(fresh) => pass(gate, cut.cut(buffer, fresh)).await?,
                 Err(source) => {
                     if !buffer.is_empty() {
-                        let bytes = buffer.split().len();
-                        gate.reject(format!("the connection broke behind {bytes} bytes of a record"));
+                        let rest = buffer.split().freeze();
+                        let reason = format!("the connection broke behind {} bytes of a record", rest.len());
+                        gate.reject(Rejected::new("the end of the connection", reason, rest));
                     }
                     return Err(Error::Lost { address, source }.into());
                 }
@@ -107,8 +108,9 @@ impl<F: Fn(&SocketConfig) -> C + Send + Sync + 'static, C: Cut> Receiver for Soc
         let ended = self.read(&gate, &mut buffer).await;
         // It may be the beginning of anything: never a record, and never lost in silence.
         if !buffer.is_empty() && matches!(ended, Ok(()) | Err(tidemill::Error::Stopping)) {
-            let (bytes, address) = (buffer.len(), &self.config);
-            gate.reject(format!("the job stopped behind {bytes} bytes of what {address} was sending"));
+            let (rest, address) = (buffer.split().freeze(), &self.config);
+            let reason = format!("the job stopped behind {} bytes of what {address} was sending", rest.len());
+            gate.reject(Rejected::new("the end of the connection", reason, rest));
         }
         ended
     }
@@ -142,8 +144,8 @@ fn make_room(buffer: &mut BytesMut) {
 /// Emits what a cut gave, before more is read.
 async fn pass<T: Data, B: InputBlock<T>>(gate: &Gate<T, ()>, taken: Taken<B>) -> Result<()> {
     // First, as the gate may say that the job stops.
-    if let Some(reason) = taken.rejected {
-        gate.reject(reason);
+    if let Some(rejected) = taken.rejected {
+        gate.reject(rejected);
     }
     if let Some(block) = taken.block {
         gate.emit_block(LANE, block, None).await?;

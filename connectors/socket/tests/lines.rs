@@ -5,6 +5,7 @@ mod support;
 use std::io::Write as _;
 
 use support::{Ended, Job, ONE_BATCH, SOON, Server};
+use tidemill::testing::sinks::CollectingSink;
 use tidemill::{BoxError, StreamingContext, Text};
 use tidemill_socket::{Decoder, Frame, SocketConfig, SocketStreams as _};
 
@@ -83,6 +84,28 @@ fn lines_that_are_not_utf8_are_counted_and_left_out_and_those_beside_them_stay()
     assert_eq!(ended.records, ["good", "better", "best"]);
     assert_eq!((ended.planned, ended.rejected), (6, 3));
     assert_eq!(ended.reasons, [r"a line is not UTF-8 at byte 3 of 4, around `caf\xe9`"]);
+}
+
+#[test]
+fn lines_that_are_not_utf8_go_to_the_dead_letters_with_their_bytes_and_their_place() {
+    let server = Server::start();
+    let letters = CollectingSink::default();
+    let job = Job::start(ONE_BATCH, |ssc| {
+        ssc.dead_letters_to(letters.clone());
+        ssc.socket_text_stream("127.0.0.1", server.port)
+    });
+    server.accept().write_all(b"good\ncaf\xe9\r\nbetter\n\xff\nbest\n").unwrap();
+    job.error();
+
+    let ended = job.stop();
+
+    assert_eq!(ended.records, ["good", "better", "best"]);
+    let letters = letters.shown().concat();
+    let seen: Vec<_> = letters.iter().map(|letter| (letter.at.as_str(), &*letter.bytes)).collect();
+    assert_eq!(seen, [("byte 5 of its block", &b"caf\xe9"[..]), ("byte 18 of its block", b"\xff")]);
+    assert_eq!(letters[0].error, r"a line is not UTF-8 at byte 3 of 4, around `caf\xe9`");
+    assert_eq!(letters[0].origin, format!("socket 127.0.0.1:{}", server.port));
+    assert_eq!((letters[0].stream_id, letters[0].partition), (Some(0), Some(0)));
 }
 
 #[test]

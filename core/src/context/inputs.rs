@@ -82,7 +82,7 @@ impl StreamingContext {
     #[track_caller]
     pub fn queue_stream<T: Data>(&self, queue: impl Into<RddQueue<T>>) -> DStream<T> {
         let site = Site::new("queue_stream", Location::caller());
-        self.input(site, QueueSource::new(queue.into(), true, WhenEmpty::Empty))
+        self.input(site, QueueSource::new(self.graph().next_input(), queue.into(), true, WhenEmpty::Empty))
     }
 
     /// As [`queue_stream`](Self::queue_stream): all Rdds of the queue each batch, united, unless `one_at_a_time`; and
@@ -97,7 +97,7 @@ impl StreamingContext {
     ) -> DStream<T> {
         let site = Site::new("queue_stream", Location::caller());
         let when_empty = default.map_or(WhenEmpty::Empty, WhenEmpty::Default);
-        self.input(site, QueueSource::new(queue.into(), one_at_a_time, when_empty))
+        self.input(site, QueueSource::new(self.graph().next_input(), queue.into(), one_at_a_time, when_empty))
     }
 
     /// The elements of a folder that [`save_as_object_files`](crate::DStream::save_as_object_files) wrote, with a partition
@@ -204,7 +204,10 @@ impl StreamingContext {
     #[track_caller]
     pub fn constant_stream<T: Data>(&self, rdd: Rdd<T>) -> DStream<T> {
         let site = Site::new("constant_stream", Location::caller());
-        self.input(site, QueueSource::new(RddQueue::default(), true, WhenEmpty::Default(rdd)))
+        self.input(
+            site,
+            QueueSource::new(self.graph().next_input(), RddQueue::default(), true, WhenEmpty::Default(rdd)),
+        )
     }
 
     /// As a queue, but without a batch where it is empty: for tests of what operators make of that.
@@ -212,7 +215,7 @@ impl StreamingContext {
     #[track_caller]
     pub(crate) fn gap_stream<T: Data>(&self, queue: RddQueue<T>) -> DStream<T> {
         let site = Site::new("gap_stream", Location::caller());
-        self.input(site, QueueSource::new(queue, true, WhenEmpty::Nothing))
+        self.input(site, QueueSource::new(self.graph().next_input(), queue, true, WhenEmpty::Nothing))
     }
 
     fn received<R: Receiver>(&self, site: Site, receiver: R) -> DStream<R::Record> {

@@ -94,6 +94,7 @@ impl StreamingContext {
             cancelled: Arc::clone(&inner.cancelled),
             job,
             concurrent_jobs: conf.get_typed(keys::CONCURRENT_JOBS),
+            rejected_max: conf.get_typed(keys::REJECTED_MAX),
             skip_failed: conf.get_typed(keys::ON_FAILURE) == keys::OnFailure::Skip,
             stop_timeout: conf
                 .get_typed(keys::GRACEFUL_STOP_TIMEOUT)

@@ -1,6 +1,7 @@
 //! The front door: [`StreamingContext`], its states, and the wiring of all rooms.
 
 mod active;
+mod dead_letters;
 mod inputs;
 mod lifecycle;
 mod rates;

@@ -12,6 +12,7 @@ use super::stream::Stream;
 use crate::ingest::Input;
 use crate::rdd::{Engine, Function, Job, Rdd};
 use crate::runtime::Site;
+use crate::sink::{DeadLetter, Sink};
 use crate::words::{BatchTime, Epoch, Error, Interval, Mistake, Result};
 
 /// Where a context stands.
@@ -61,6 +62,16 @@ impl OutputOperation {
     }
 }
 
+/// Where dead letters go, and the place in the user's code that says so.
+#[derive(Clone)]
+pub(crate) struct DeadLetterOutput {
+    pub(crate) site: Site,
+    pub(crate) sink: Arc<dyn Sink<DeadLetter>>,
+}
+
+/// The uid of the dead letters: no stream may have it too.
+pub(crate) const DEAD_LETTERS: &str = "dead-letters";
+
 /// The plan as a whole: inputs, streams, outputs, and the mistakes that were made while it was drawn.
 pub(crate) struct Graph {
     interval: Interval,
@@ -78,6 +89,7 @@ struct State {
     inputs: Vec<Arc<dyn Input>>,
     streams: Vec<Arc<dyn AnyStream>>,
     outputs: Vec<Arc<OutputOperation>>,
+    dead_letters: Option<DeadLetterOutput>,
     mistakes: Vec<Mistake>,
     // Made after the start: they come out of `await_termination`.
     late: Vec<Mistake>,
@@ -92,6 +104,7 @@ impl Graph {
             inputs: Vec::new(),
             streams: Vec::new(),
             outputs: Vec::new(),
+            dead_letters: None,
             mistakes: Vec::new(),
             late: Vec::new(),
             remember: None,
@@ -240,6 +253,26 @@ impl Graph {
         }
     }
 
+    /// Says where dead letters go; may be said once.
+    pub(crate) fn set_dead_letters(&self, site: Site, sink: Arc<dyn Sink<DeadLetter>>) {
+        let at = site.location();
+        if !self.may_draw(at) {
+            return;
+        }
+        if let Some(first) = self.dead_letters() {
+            let first = first.site.location();
+            self.mistake(at, format!("dead letters have a sink already, since {first}: they have one"));
+        } else if self.claim_uid(at, DEAD_LETTERS) {
+            self.engine.keep_letters();
+            self.state.lock().dead_letters = Some(DeadLetterOutput { site, sink });
+        }
+    }
+
+    /// Where dead letters go.
+    pub(crate) fn dead_letters(&self) -> Option<DeadLetterOutput> {
+        self.state.lock().dead_letters.clone()
+    }
+
     /// All mistakes at once; nothing to do is one too.
     pub(crate) fn check(&self) -> Result<()> {
         let mut mistakes = self.state.lock().mistakes.clone();
@@ -253,6 +286,11 @@ impl Graph {
             if let Err(error) = output.check() {
                 mistakes.push(Mistake { site: Some(output.site.location()), message: error.chain() });
             }
+        }
+        if let Some(DeadLetterOutput { site, sink }) = self.dead_letters()
+            && let Err(error) = sink.check()
+        {
+            mistakes.push(Mistake { site: Some(site.location()), message: error.chain() });
         }
         if mistakes.is_empty() { Ok(()) } else { Err(Error::Plan(mistakes)) }
     }
@@ -296,7 +334,11 @@ impl Graph {
     /// After the last batch: nothing is kept.
     pub(crate) fn clear(&self) {
         let mut state = self.state.lock();
-        let _old = (std::mem::take(&mut state.streams), std::mem::take(&mut state.outputs));
+        let _old = (
+            std::mem::take(&mut state.streams),
+            std::mem::take(&mut state.outputs),
+            state.dead_letters.take(),
+        );
     }
 }
 

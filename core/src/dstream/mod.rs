@@ -35,7 +35,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-pub(crate) use self::graph::{Generated, Graph, OutputOperation, Phase};
+pub(crate) use self::graph::{DEAD_LETTERS, DeadLetterOutput, Generated, Graph, OutputOperation, Phase};
 pub(crate) use self::joined::all_rdds;
 pub(crate) use self::stream::Stream;
 use crate::rdd::{Function, Rdd};

@@ -1,9 +1,9 @@
-//! `try_map`, `try_filter`, `try_flat_map`: functions that may fail.
+//! `try_map`, `try_filter`, `try_flat_map`, `map_or_reject`: functions that may fail.
 
 use std::panic::Location;
 
 use super::DStream;
-use crate::data::Data;
+use crate::data::{Data, Wire};
 use crate::words::{BoxError, Result};
 
 impl<T> DStream<T> {
@@ -78,6 +78,36 @@ impl<T> DStream<T> {
     {
         self.each_rdd_with("try_flat_map", Location::caller(), f, |rdd, f| {
             rdd.try_flat_map(move |element| f(element))
+        })
+    }
+
+    /// As [`map`](Self::map); an element for which `f` fails is left out, counted, and goes to the dead letters of the
+    /// batch: see [`dead_letters_to`](crate::StreamingContext::dead_letters_to).
+    ///
+    /// `f` gets the element lent, because one that it cannot use must still be there. Its letter holds what the whole chain
+    /// of errors says and the element in the format of [`Wire`], which [`DeadLetter::element`](crate::DeadLetter::element)
+    /// reads back. A panic fails the task, as in `map`.
+    ///
+    /// ```
+    /// # use tidemill::testing::{collect_batches, input_batches, local, run_batches};
+    /// # use tidemill::Text;
+    /// let ssc = local(2);
+    /// let texts = input_batches(&ssc, 2, vec![["1", "two", "3"].map(Text::from).to_vec()]);
+    /// let numbers = collect_batches(&texts.map_or_reject(|text| Ok(text.parse::<u32>()?)));
+    /// run_batches(&ssc, 1)?;
+    /// assert_eq!(numbers.batches(), [[1, 3]]);
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn map_or_reject<U: Data>(
+        &self,
+        f: impl Fn(&T) -> Result<U, BoxError> + Send + Sync + 'static,
+    ) -> DStream<U>
+    where
+        T: Wire,
+    {
+        self.each_rdd_with("map_or_reject", Location::caller(), f, |rdd, f| {
+            rdd.map_or_reject(move |element| f(element))
         })
     }
 }

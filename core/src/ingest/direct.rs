@@ -1,6 +1,6 @@
 //! The input behind a [`DirectInput`].
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -9,9 +9,9 @@ use super::rates::InputRate;
 use super::{Input, InputOf, Settled, Started};
 use crate::backpressure::BatchReport;
 use crate::data::Data;
-use crate::rdd::{Job, Node, Part, Rdd, decode_all, encode_all};
+use crate::rdd::{Counted, Job, Node, Part, Rdd, Reader, Reads, decode_all, encode_all};
 use crate::runtime::{Site, TaskContext};
-use crate::source::{Ask, DirectInput, InputContext, Rejects};
+use crate::source::{Ask, DirectInput, InputContext};
 use crate::words::{BatchTime, Rate, Result};
 
 /// How long an input may take to name its ranges.
@@ -23,8 +23,8 @@ pub(crate) struct DirectSource<D: DirectInput> {
     site: Site,
     number: usize,
     state: Mutex<State<D>>,
-    me: std::sync::OnceLock<u32>,
-    rate: std::sync::OnceLock<AskedRate>,
+    me: OnceLock<u32>,
+    rate: OnceLock<AskedRate>,
 }
 
 /// How many records are asked for. On member 0 only.
@@ -88,13 +88,13 @@ struct State<D: DirectInput> {
 struct Batch<R> {
     time: BatchTime,
     ranges: Arc<Vec<R>>,
-    // By range.
-    rejects: Arc<Vec<Rejects>>,
+    // What is read of them; made with the Rdd.
+    reads: Arc<OnceLock<Arc<Reads>>>,
 }
 
 impl<R> Clone for Batch<R> {
     fn clone(&self) -> Self {
-        Self { time: self.time, ranges: Arc::clone(&self.ranges), rejects: Arc::clone(&self.rejects) }
+        Self { time: self.time, ranges: Arc::clone(&self.ranges), reads: Arc::clone(&self.reads) }
     }
 }
 
@@ -107,8 +107,8 @@ impl<D: DirectInput> DirectSource<D> {
             site,
             number,
             state: Mutex::new(state),
-            me: std::sync::OnceLock::new(),
-            rate: std::sync::OnceLock::new(),
+            me: OnceLock::new(),
+            rate: OnceLock::new(),
         }
     }
 
@@ -164,8 +164,7 @@ impl<D: DirectInput> Input for DirectSource<D> {
         }
         let mut state = self.state.lock();
         ranges.iter().for_each(|range| D::advance(&mut state.position, range));
-        let rejects = Arc::new(ranges.iter().map(|_| Rejects::default()).collect());
-        state.batches.push(Batch { time: batch, ranges: Arc::new(ranges), rejects });
+        state.batches.push(Batch { time: batch, ranges: Arc::new(ranges), reads: Arc::default() });
         Ok(settled)
     }
 
@@ -194,26 +193,28 @@ impl<D: DirectInput> Input for DirectSource<D> {
     fn forget(&self, batch: BatchTime) {
         self.state.lock().batches.retain(|kept| kept.time > batch);
     }
-
-    fn rejected(&self, time: BatchTime) -> Option<(u64, String)> {
-        let batch = self.batch(time)?;
-        batch.rejects.iter().filter_map(Rejects::total).reduce(|(a, first), (b, _)| (a + b, first))
-    }
 }
 
 impl<D: DirectInput> InputOf<D::Record> for DirectSource<D> {
     fn rdd(&self, batch: BatchTime, job: &Arc<Job>) -> Option<Rdd<D::Record>> {
-        let (ranges, rejects) =
-            self.batch(batch).map(|batch| (batch.ranges, batch.rejects)).unwrap_or_default();
-        Some(Rdd::new(Ranges { input: Arc::clone(&self.input), site: self.site, ranges, rejects }, job))
+        let (ranges, reads) = self.batch(batch).map(|batch| (batch.ranges, batch.reads)).unwrap_or_default();
+        let new = || {
+            let reader = Reader::Input { stream_id: self.number, name: self.input.name() };
+            Reads::new(reader, Some(batch), ranges.len(), job.engine.letters_room())
+        };
+        let reads = Arc::clone(reads.get_or_init(new));
+        Some(Rdd::new(
+            Ranges { input: Arc::clone(&self.input), site: self.site, planned: ranges, reads },
+            job,
+        ))
     }
 }
 
 struct Ranges<D: DirectInput> {
     input: Arc<D>,
     site: Site,
-    ranges: Arc<Vec<D::Range>>,
-    rejects: Arc<Vec<Rejects>>,
+    planned: Arc<Vec<D::Range>>,
+    reads: Arc<Reads>,
 }
 
 impl<D: DirectInput> Node<D::Record> for Ranges<D>
@@ -221,22 +222,23 @@ where
     D::Record: Data,
 {
     fn partitions(&self) -> usize {
-        self.ranges.len()
+        self.planned.len()
     }
 
     fn owner(&self, partition: usize, members: u32) -> u32 {
-        (self.input.home(&self.ranges[partition]) % u64::from(members)) as u32
+        (self.input.home(&self.planned[partition]) % u64::from(members)) as u32
     }
 
-    fn prepare(&self, _job: &Arc<Job>) -> Result<()> {
+    fn prepare(&self, job: &Arc<Job>) -> Result<()> {
+        job.note_reads(&self.reads);
         Ok(())
     }
 
     fn open(&self, partition: usize, task: &TaskContext) -> Result<Part<D::Record>> {
-        let rejects = &self.rejects[partition];
-        rejects.restart();
+        let reading = self.reads.read(partition);
         // What cannot be read is the stream's failure, and not the operator's that asks for it.
         task.at(self.site);
-        self.input.read(&self.ranges[partition], rejects, task)
+        let part = self.input.read(&self.planned[partition], reading.rejects(), task)?;
+        Ok(Box::new(Counted { part, reading }))
     }
 }

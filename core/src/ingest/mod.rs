@@ -26,13 +26,13 @@ pub(crate) use self::receiver::ReceiverSource;
 pub(crate) use self::threaded::Threaded;
 use crate::backpressure::BatchReport;
 use crate::metrics::EventBus;
-use crate::rdd::{Engine, Job, Rdd};
+use crate::rdd::{Engine, Job, Rdd, Reads};
 use crate::words::{BatchTime, Rate, Result};
 
 /// What an input settled on for a batch.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settled {
-    /// Records, as far as they are known before reading.
+    /// Records, as far as they are known before reading; what a receiver itself rejected is among them.
     pub(crate) records: u64,
     /// In words: blocks, ranges, files.
     pub(crate) description: String,
@@ -98,8 +98,9 @@ pub(crate) trait Input: Send + Sync {
     /// No batch at or before `batch` is asked for again.
     fn forget(&self, batch: BatchTime);
 
-    /// Records of `batch` that could not be decoded, and what was wrong with the first. Asked once the batch has run.
-    fn rejected(&self, _batch: BatchTime) -> Option<(u64, String)> {
+    /// What was rejected before `batch` was planned, in front of the gate: part of its records, and of no partition. The
+    /// same on all members, though one of them has it.
+    fn rejected_at_gate(&self, _batch: BatchTime) -> Option<Arc<Reads>> {
         None
     }
 

@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 
 use super::{Input, InputOf, Settled, Started};
 use crate::data::Data;
-use crate::rdd::{Job, Rdd};
+use crate::rdd::{Counted, Job, Node, Part, Rdd, Reader, Reads};
+use crate::runtime::TaskContext;
 use crate::words::{BatchTime, Result};
 
 /// A queue of Rdds, filled from outside while the job runs. Clones are the same queue.
@@ -87,15 +88,29 @@ pub(crate) enum WhenEmpty<T> {
 
 /// Rdds of the user's, one or all of the queue a batch.
 pub(crate) struct QueueSource<T> {
+    number: usize,
     queue: RddQueue<T>,
     one_at_a_time: bool,
     when_empty: WhenEmpty<T>,
-    taken: Mutex<Vec<(BatchTime, Option<Rdd<T>>)>>,
+    taken: Mutex<Vec<Taken<T>>>,
+}
+
+/// What a batch has got.
+struct Taken<T> {
+    time: BatchTime,
+    rdd: Option<Rdd<T>>,
+    // The same with its records counted as they are read; made with the first use.
+    counted: Option<Rdd<T>>,
 }
 
 impl<T: Data> QueueSource<T> {
-    pub(crate) fn new(queue: RddQueue<T>, one_at_a_time: bool, when_empty: WhenEmpty<T>) -> Self {
-        Self { queue, one_at_a_time, when_empty, taken: Mutex::default() }
+    pub(crate) fn new(
+        number: usize,
+        queue: RddQueue<T>,
+        one_at_a_time: bool,
+        when_empty: WhenEmpty<T>,
+    ) -> Self {
+        Self { number, queue, one_at_a_time, when_empty, taken: Mutex::default() }
     }
 }
 
@@ -122,26 +137,66 @@ impl<T: Data> Input for QueueSource<T> {
             1 => rdds.into_iter().next(),
             _ => Some(Rdd::union_all(rdds[0].job(), &rdds)),
         };
-        self.taken.lock().push((batch, rdd));
+        self.taken.lock().push(Taken { time: batch, rdd, counted: None });
         Ok(Vec::new())
     }
 
     fn settle(&self, batch: BatchTime, _offers: &[&[u8]]) -> Result<Settled> {
         let taken = self.taken.lock();
-        let rdd = taken.iter().find(|(time, _)| *time == batch).and_then(|(_, rdd)| rdd.as_ref());
+        let rdd = taken.iter().find(|taken| taken.time == batch).and_then(|taken| taken.rdd.as_ref());
         let records = rdd.and_then(Rdd::known_count).unwrap_or(0);
         Ok(Settled { records, description: "queue".into(), replayable: false })
     }
 
     fn forget(&self, batch: BatchTime) {
-        self.taken.lock().retain(|(time, _)| *time > batch);
+        self.taken.lock().retain(|taken| taken.time > batch);
     }
 }
 
 impl<T: Data> InputOf<T> for QueueSource<T> {
     fn rdd(&self, batch: BatchTime, job: &Arc<Job>) -> Option<Rdd<T>> {
-        let taken = self.taken.lock();
-        let (_, rdd) = taken.iter().find(|(time, _)| *time == batch)?;
-        Some(rdd.as_ref().map_or_else(|| Rdd::empty(job), |rdd| rdd.in_job(job)))
+        let mut taken = self.taken.lock();
+        let taken = taken.iter_mut().find(|taken| taken.time == batch)?;
+        let Some(rdd) = &taken.rdd else { return Some(Rdd::empty(job)) };
+        let counted = taken.counted.get_or_insert_with(|| {
+            let reader = Reader::Input { stream_id: self.number, name: self.name() };
+            let reads = Reads::new(reader, Some(batch), rdd.num_partitions(), None);
+            Rdd::new(CountedRdd { up: rdd.node(), reads }, job)
+        });
+        Some(counted.in_job(job))
+    }
+}
+
+/// An Rdd whose records are counted as they are read.
+struct CountedRdd<T> {
+    up: Arc<dyn Node<T>>,
+    reads: Arc<Reads>,
+}
+
+impl<T: 'static> Node<T> for CountedRdd<T> {
+    fn partitions(&self) -> usize {
+        self.up.partitions()
+    }
+
+    fn owner(&self, partition: usize, members: u32) -> u32 {
+        self.up.owner(partition, members)
+    }
+
+    fn keyed(&self) -> bool {
+        self.up.keyed()
+    }
+
+    fn prepare(&self, job: &Arc<Job>) -> Result<()> {
+        job.note_reads(&self.reads);
+        self.up.prepare(job)
+    }
+
+    fn known_count(&self) -> Option<u64> {
+        self.up.known_count()
+    }
+
+    fn open(&self, partition: usize, task: &TaskContext) -> Result<Part<T>> {
+        let reading = self.reads.read(partition);
+        Ok(Box::new(Counted { part: self.up.open(partition, task)?, reading }))
     }
 }

@@ -12,10 +12,10 @@ use super::{Input, InputOf, Settled, Started};
 use crate::backpressure::BatchReport;
 use crate::data::{Chunk, Chunks, Data, Wire};
 use crate::metrics::{Event, EventBus};
-use crate::rdd::{Job, Kept, Node, Part, Rdd};
+use crate::rdd::{Counted, Job, Kept, Node, Part, Rdd, Reader, Reads, Rejects};
 use crate::runtime::{Site, TaskContext};
 use crate::source::{
-    Gate, GateControl, InputBlock, Limiter, Receiver, Rejects, Sealed, Segment, Supervisor, Watch, supervise,
+    Gate, GateControl, InputBlock, Limiter, Receiver, Sealed, Segment, Supervisor, Watch, supervise,
 };
 use crate::words::{BatchTime, Error, Rate, Result};
 
@@ -41,14 +41,17 @@ struct Batch<T> {
     blocks: Vec<(u32, u64)>,
     // This member's blocks.
     mine: Vec<Arc<Sealed<T>>>,
-    rejects: Vec<Rejects>,
-    rejected_at_gate: Option<(u64, String)>,
+    // What is read of them; made with the Rdd.
+    reads: Option<Arc<Reads>>,
+    at_gate: Arc<Reads>,
 }
 
 /// What a member says of its blocks.
 #[derive(Clone, Serialize, Deserialize)]
 struct Offer {
     records: Vec<u64>,
+    // Those that the receiver itself rejected.
+    rejected: u64,
 }
 
 impl<R: Receiver> ReceiverSource<R> {
@@ -69,6 +72,11 @@ impl<R: Receiver> ReceiverSource<R> {
 
     fn batch<A>(&self, time: BatchTime, look: impl FnOnce(&mut Batch<R::Record>) -> A) -> Option<A> {
         self.batches.lock().iter_mut().find(|batch| batch.time == time).map(look)
+    }
+
+    fn reads(&self, time: BatchTime, blocks: usize, job: &Job) -> Arc<Reads> {
+        let reader = Reader::Input { stream_id: self.number, name: self.name.clone() };
+        Reads::new(reader, Some(time), blocks, job.engine.letters_room())
     }
 }
 
@@ -94,6 +102,7 @@ impl<R: Receiver> Input for ReceiverSource<R> {
         limiter.set(rate.within(with.rates.initial));
         let (gate, control) = Gate::new(&engine.runtime, &engine.budget, &limiter, with.block_interval);
         let _ = self.rate.set((rate, limiter));
+        control.keep_letters(engine.letters_room());
         let named = (self.number, self.name.clone());
         let watch = Watch::new(&engine.runtime, &with.events, &with.receiver_done, named, engine.me());
         let supervisor =
@@ -120,8 +129,8 @@ impl<R: Receiver> Input for ReceiverSource<R> {
     }
 
     fn offer(&self, time: BatchTime) -> Result<Vec<u8>> {
-        let (blocks, rejected_at_gate) =
-            self.control.get().map(|control| control.take(time)).unwrap_or_default();
+        let (blocks, rejects) = self.control.get().map(|control| control.take(time)).unwrap_or_default();
+        let rejected = rejects.total().map_or(0, |(count, _)| count);
         let records = self.control.get().map_or(0, GateControl::take_repeated);
         if records > 0
             && let Some(events) = self.events.get()
@@ -130,28 +139,29 @@ impl<R: Receiver> Input for ReceiverSource<R> {
             events.post(Event::RecordsRepeated { batch: time, stream_id, input, records });
         }
         let mut bytes = Vec::new();
-        Offer { records: blocks.iter().map(|block| block.records).collect() }.encode(&mut bytes)?;
+        Offer { records: blocks.iter().map(|block| block.records).collect(), rejected }.encode(&mut bytes)?;
         let mine = blocks.into_iter().map(Arc::new).collect();
-        let batch = Batch { time, blocks: Vec::new(), mine, rejects: Vec::new(), rejected_at_gate };
+        let reader = Reader::Receiver { stream_id: self.number, name: self.name.clone() };
+        let at_gate = Reads::new(reader, Some(time), 1, None);
+        at_gate.put(0, rejects);
+        let batch = Batch { time, blocks: Vec::new(), mine, reads: None, at_gate };
         self.batches.lock().push(batch);
         Ok(bytes)
     }
 
     fn settle(&self, time: BatchTime, offers: &[&[u8]]) -> Result<Settled> {
-        let mut blocks = Vec::new();
+        let (mut blocks, mut rejected) = (Vec::new(), 0);
         for (member, offer) in (0u32..).zip(offers) {
             let offer = Offer::decode(&mut &**offer)?;
+            rejected += offer.rejected;
             blocks.extend(offer.records.into_iter().map(|records| (member, records)));
         }
         let settled = Settled {
-            records: blocks.iter().map(|(_, records)| records).sum(),
+            records: rejected + blocks.iter().map(|(_, records)| records).sum::<u64>(),
             description: format!("{} blocks", blocks.len()),
             replayable: false,
         };
-        self.batch(time, |batch| {
-            batch.rejects = blocks.iter().map(|_| Rejects::default()).collect();
-            batch.blocks = blocks;
-        });
+        self.batch(time, |batch| batch.blocks = blocks);
         Ok(settled)
     }
 
@@ -178,12 +188,8 @@ impl<R: Receiver> Input for ReceiverSource<R> {
         self.batches.lock().retain(|kept| kept.time > batch);
     }
 
-    fn rejected(&self, time: BatchTime) -> Option<(u64, String)> {
-        self.batch(time, |batch| {
-            let tasks = batch.rejects.iter().filter_map(Rejects::total);
-            let gate = batch.rejected_at_gate.clone();
-            gate.into_iter().chain(tasks).reduce(|(a, first), (b, _)| (a + b, first))
-        })?
+    fn rejected_at_gate(&self, time: BatchTime) -> Option<Arc<Reads>> {
+        self.batch(time, |batch| Arc::clone(&batch.at_gate))
     }
 
     fn stop(&self) {
@@ -219,11 +225,14 @@ impl<R: Receiver> InputOf<R::Record> for ReceiverSource<R> {
             site,
             owners: batch.blocks.iter().map(|(member, _)| *member).collect(),
             mine: batch.mine.clone(),
-            rejects: batch.rejects.clone(),
+            reads: Arc::clone(batch.reads.get_or_insert_with(|| self.reads(time, batch.blocks.len(), job))),
         });
         // A batch that was forgotten, or whose blocks died with another process, is empty.
-        let empty = Blocks { site, owners: Vec::new(), mine: Vec::new(), rejects: Vec::new() };
-        Some(Rdd::new(node.unwrap_or(empty), job))
+        let empty = || {
+            let reads = self.reads(time, 0, job);
+            Blocks { site, owners: Vec::new(), mine: Vec::new(), reads }
+        };
+        Some(Rdd::new(node.unwrap_or_else(empty), job))
     }
 }
 
@@ -232,7 +241,7 @@ struct Blocks<T> {
     site: Site,
     owners: Vec<u32>,
     mine: Vec<Arc<Sealed<T>>>,
-    rejects: Vec<Rejects>,
+    reads: Arc<Reads>,
 }
 
 impl<T: Data> Node<T> for Blocks<T> {
@@ -244,7 +253,8 @@ impl<T: Data> Node<T> for Blocks<T> {
         self.owners[partition]
     }
 
-    fn prepare(&self, _job: &Arc<Job>) -> Result<()> {
+    fn prepare(&self, job: &Arc<Job>) -> Result<()> {
+        job.note_reads(&self.reads);
         Ok(())
     }
 
@@ -252,17 +262,17 @@ impl<T: Data> Node<T> for Blocks<T> {
         // A member's blocks stand together: the first of them has the number of all blocks of the members before it.
         let first = self.owners.iter().position(|owner| *owner == self.owners[partition]).unwrap_or(0);
         let block = Arc::clone(&self.mine[partition - first]);
-        let rejects = self.rejects[partition].clone();
-        rejects.restart();
-        Ok(Box::new(BlockChunks {
+        let reading = self.reads.read(partition);
+        let part = Box::new(BlockChunks {
             block,
             site: self.site,
             at: 0,
             current: None,
             finished: false,
-            rejects,
+            rejects: reading.rejects().clone(),
             task: task.clone(),
-        }))
+        });
+        Ok(Box::new(Counted { part, reading }))
     }
 }
 

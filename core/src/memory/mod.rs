@@ -5,7 +5,9 @@
 //! job that receives more than it can hold slows its sources down, and never fails for that.
 
 mod budget;
+mod pile;
 mod spill;
 
 pub(crate) use self::budget::{Budget, Reservation};
+pub(crate) use self::pile::{Pile, PileReader, PileWriter, Room};
 pub(crate) use self::spill::{Spill, SpillFile, SpillReader};

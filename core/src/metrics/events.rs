@@ -63,11 +63,13 @@ pub enum Event {
         /// What it is.
         warning: String,
     },
-    /// Records that could not be decoded were left out of a batch.
+    /// Records that could not be decoded, or not be used by an operator, were left out of a batch.
     RecordsRejected {
         /// The batch they belong to.
         batch: BatchTime,
-        /// The input's name, as in `socket localhost:9999`.
+        /// The input stream's number; none for an operator, such as `map_or_reject`.
+        stream_id: Option<usize>,
+        /// The input's name, as in `socket localhost:9999`, or the operator with its place in the user's code.
         input: String,
         /// How many.
         records: u64,
@@ -136,14 +138,27 @@ impl ReceiverInfo {
 }
 
 /// What an input gave to a batch.
+///
+/// At any time `records = handed_on + rejected + lost + not_read`. Before a batch has run, nothing is read; with several
+/// members a batch that stops the job says what this member has read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputInfo {
     /// The input stream's number.
     pub stream_id: usize,
     /// Its name.
     pub name: String,
-    /// Records planned for the batch.
+    /// Records of the batch: as planned until it has run, then as found by those who read all of it. An input may not know
+    /// how many it planned, and a frame may hold more than one.
     pub records: u64,
+    /// Records that operators and outputs got. One that several of them read counts once, and one that `take` got but did
+    /// not need counts too.
+    pub handed_on: u64,
+    /// Records that could not be decoded.
+    pub rejected: u64,
+    /// Records that are gone, because the process that held them is.
+    pub lost: u64,
+    /// Records that nobody asked for: behind what a `take` needed, or of a batch that failed.
+    pub not_read: u64,
     /// Ranges, files or blocks in words.
     pub description: String,
     /// What the input is limited to; none without a limit, and where another member limits it.

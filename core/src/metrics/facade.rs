@@ -8,7 +8,9 @@ use super::events::{BatchInfo, Event};
 pub(crate) const BATCHES: &str = "tidemill_batches_completed_total";
 pub(crate) const BATCHES_FAILED: &str = "tidemill_batches_failed_total";
 pub(crate) const RECORDS: &str = "tidemill_records_total";
+pub(crate) const HANDED_ON: &str = "tidemill_records_handed_on_total";
 pub(crate) const REJECTED: &str = "tidemill_records_rejected_total";
+pub(crate) const REJECTED_BY_OPERATORS: &str = "tidemill_records_rejected_by_operators_total";
 pub(crate) const REPEATED: &str = "tidemill_records_repeated_total";
 pub(crate) const LOST: &str = "tidemill_records_lost_total";
 pub(crate) const PROCESSING: &str = "tidemill_batch_processing_seconds";
@@ -23,7 +25,10 @@ pub(super) fn count(event: &Event) {
         Event::BatchCompleted(batch) => completed(batch),
         Event::ReceiverError(_) => counter!(RECEIVER_ERRORS).increment(1),
         Event::RecordsLost { records, .. } => counter!(LOST).increment(*records),
-        Event::RecordsRejected { records, .. } => counter!(REJECTED).increment(*records),
+        Event::RecordsRejected { stream_id: Some(_), records, .. } => counter!(REJECTED).increment(*records),
+        Event::RecordsRejected { stream_id: None, records, .. } => {
+            counter!(REJECTED_BY_OPERATORS).increment(*records);
+        }
         Event::RecordsRepeated { records, .. } => counter!(REPEATED).increment(*records),
         _ => {}
     }
@@ -36,6 +41,7 @@ fn completed(batch: &BatchInfo) {
     }
     counter!(BATCHES).increment(1);
     counter!(RECORDS).increment(batch.records());
+    counter!(HANDED_ON).increment(batch.inputs.iter().map(|input| input.handed_on).sum());
     gauge!(LAST_BATCH).set(batch.batch_time.as_millis() as f64);
     if let Some(delay) = batch.processing_delay() {
         histogram!(PROCESSING).record(delay.as_secs_f64());

@@ -9,9 +9,10 @@ use parking_lot::Mutex;
 
 use super::node::Node;
 use super::output::OutputScope;
+use super::rejects::Reads;
 use super::wire::{Many, Pair};
 use crate::data::Wire;
-use crate::memory::{Budget, Spill};
+use crate::memory::{Budget, Room, Spill};
 use crate::runtime::{Monitor, Runtime, Site, TaskContext, in_task, run_in_task};
 use crate::transport::{Block, Collective, Inbox, Member, Outbox, Transport};
 use crate::words::{BatchTime, Epoch, Error, Result, Retry, panic_text};
@@ -35,6 +36,8 @@ pub(crate) struct Engine {
     pub(crate) max_failures: u32,
     /// Number of the next collective.
     collectives: AtomicU64,
+    /// Whether rejected records are put aside for the dead letters.
+    letters: AtomicBool,
     /// Shuffles that are being run, so that two outputs of one batch do not run the same one twice.
     preparing: Monitor<Vec<usize>>,
 }
@@ -56,6 +59,7 @@ impl Engine {
             parallelism,
             max_failures,
             collectives: AtomicU64::new(0),
+            letters: AtomicBool::new(false),
             preparing,
         })
     }
@@ -66,6 +70,17 @@ impl Engine {
 
     pub(crate) fn members(&self) -> u32 {
         self.transport.members()
+    }
+
+    /// From here on rejected records are put aside.
+    pub(crate) fn keep_letters(&self) {
+        self.letters.store(true, Ordering::Relaxed);
+    }
+
+    /// Where rejected records are put aside; none where nobody wants them.
+    pub(crate) fn letters_room(&self) -> Option<Room> {
+        let room = || Room { budget: self.budget.clone(), spill: Arc::clone(&self.spill) };
+        self.letters.load(Ordering::Relaxed).then(room)
     }
 }
 
@@ -90,6 +105,8 @@ pub(crate) struct Job {
     pub(crate) cancelled: Arc<AtomicBool>,
     /// The output operation that runs; none outside of one.
     pub(crate) output: Option<OutputScope>,
+    /// Who may read records in this batch; shared by its outputs.
+    reads: Arc<Mutex<Vec<Arc<Reads>>>>,
 }
 
 impl Job {
@@ -99,7 +116,14 @@ impl Job {
         epoch: Epoch,
         cancelled: Arc<AtomicBool>,
     ) -> Arc<Self> {
-        Arc::new(Self { engine: Arc::clone(engine), batch, epoch, cancelled, output: None })
+        Arc::new(Self {
+            engine: Arc::clone(engine),
+            batch,
+            epoch,
+            cancelled,
+            output: None,
+            reads: Arc::default(),
+        })
     }
 
     /// The same batch, for one of its output operations.
@@ -110,7 +134,21 @@ impl Job {
             epoch: self.epoch,
             cancelled: Arc::clone(&self.cancelled),
             output: Some(output),
+            reads: Arc::clone(&self.reads),
         })
+    }
+
+    /// Somebody prepares to read, in any of the batch's outputs.
+    pub(crate) fn note_reads(&self, reads: &Arc<Reads>) {
+        let mut all = self.reads.lock();
+        if !all.iter().any(|noted| Arc::ptr_eq(noted, reads)) {
+            all.push(Arc::clone(reads));
+        }
+    }
+
+    /// Who has prepared to read, the first first.
+    pub(crate) fn reads(&self) -> Vec<Arc<Reads>> {
+        self.reads.lock().clone()
     }
 
     /// Asked by every action before anything else: one that is called inside a task would wait for itself.

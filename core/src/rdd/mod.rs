@@ -17,6 +17,7 @@ mod node;
 mod output;
 mod ranges;
 mod refused;
+mod rejects;
 mod table;
 mod wire;
 
@@ -28,6 +29,7 @@ mod filter;
 mod flat_map;
 mod glom;
 mod map;
+mod map_or_reject;
 mod persist;
 mod map_partitions;
 mod map_values;
@@ -93,6 +95,8 @@ pub(crate) use self::job::{Engine, Job};
 pub(crate) use self::node::{Node, Part, Pull};
 pub(crate) use self::output::{OutputScope, Saved};
 pub use self::persist::StorageLevel;
+pub(crate) use self::rejects::{Counted, Found, Reader, Reads, RejectedReader};
+pub use self::rejects::{Rejected, Rejects};
 pub(crate) use self::wire::{decode_all, encode_all};
 use crate::runtime::Site;
 

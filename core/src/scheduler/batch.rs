@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::account::Account;
 use super::control::Stop;
 use super::driver::Driver;
 use crate::backpressure::BatchReport;
@@ -14,7 +15,7 @@ use crate::ingest::{Input, Settled};
 use crate::ledger::{Entry, PlannedInput, SavedOutput};
 use crate::metrics::{BatchInfo, Event, EventBus, InputInfo, OutputOperationInfo};
 use crate::rdd::{Job, OutputScope, Saved};
-use crate::runtime::{Monitor, Runtime, spawn_own};
+use crate::runtime::{Monitor, Runtime, Site, spawn_own};
 use crate::words::{BatchTime, Error, Result, panic_text};
 
 /// What each input of this member has for a batch, and whether somebody here wants the job to stop.
@@ -28,6 +29,7 @@ struct Offers {
 struct Running {
     info: OutputOperationInfo,
     job: Arc<Job>,
+    site: Site,
     work: Option<Generated>,
 }
 
@@ -52,32 +54,49 @@ impl Driver {
             Ok(running) => (running, None),
             Err(error) => (Vec::new(), Some(error)),
         };
-        if running.is_empty() && failed.is_none() {
-            // No output is due at this time (its slide is longer than the batch): the plan is committed, nobody hears.
-            self.commit(time, &job, None, &[])?;
-            self.tell_inputs(&info);
-            return Ok(());
+        // No output is due at this time (its slide is longer than the batch): the plan is committed, and nobody hears but of
+        // what a receiver rejected.
+        let quiet = running.is_empty() && failed.is_none();
+        if !quiet {
+            self.events.post(Event::BatchStarted(info.clone()));
         }
-        self.events.post(Event::BatchStarted(info.clone()));
-        let (infos, saved, failure) = self.run_outputs(running, failed);
+        let (infos, mut saved, mut failure) = self.run_outputs(running, failed);
         info.output_operations = infos;
-        if let Some(error) = &failure {
-            info.failure_reason = Some(error.chain());
+        // Members that stop do not wait for each other.
+        let together = failure.is_none() || self.skip_failed;
+        let account = self.account(time, &job, together).unwrap_or_else(|error| {
+            failure.get_or_insert(error);
+            Account::default()
+        });
+        account.complete(time, &mut info.inputs);
+        self.report_rejects(&account, time);
+        let too_many = self.too_many_rejects(&account, time, &info.inputs);
+        let unsafe_to_skip = too_many.is_some();
+        failure = too_many.or(failure);
+        if failure.is_none() {
+            match self.save_letters(time, &job, &account) {
+                Ok(letters) => saved.extend(letters),
+                Err(error) => failure = Some(error),
+            }
         }
-        self.report_rejects(time);
-        let stopping = failure.is_some() && !self.skip_failed;
+        info.failure_reason = failure.as_ref().map(Error::chain);
+        let stopping = failure.is_some() && (unsafe_to_skip || !self.skip_failed);
         let mut committed = Ok(());
         if !stopping {
             // A batch that is skipped leaves nothing behind but its mark.
             let saved = if failure.is_some() { &[] } else { &saved[..] };
             committed = self.commit(time, &job, info.failure_reason.clone(), saved);
         }
+        account.close();
         if let Err(error) = &committed {
             info.failure_reason = Some(error.chain());
         }
-        info.processing_end_time = Some(watch.stop(&self.engine.runtime));
+        let heard = !quiet || failure.is_some();
+        info.processing_end_time = heard.then(|| watch.stop(&self.engine.runtime));
         self.tell_inputs(&info);
-        self.events.post(Event::BatchCompleted(info));
+        if heard {
+            self.events.post(Event::BatchCompleted(info));
+        }
         committed?;
         match failure {
             Some(error) if stopping => Err(error),
@@ -132,8 +151,17 @@ impl Driver {
             let settled = input.settle(time, &of_input).map_err(|error| no_plan(&**input, time, error))?;
             let Settled { records, description, replayable } = settled;
             planned.push(PlannedInput { records, replayable });
-            let rate_limit = input.rate_limit();
-            infos.push(InputInfo { stream_id, name: input.name(), records, description, rate_limit });
+            infos.push(InputInfo {
+                stream_id,
+                name: input.name(),
+                records,
+                handed_on: 0,
+                rejected: 0,
+                lost: 0,
+                not_read: records,
+                description,
+                rate_limit: input.rate_limit(),
+            });
         }
         self.write_down(job, &Entry::Planned { batch: time, offers, inputs: planned })?;
         inputs.iter().for_each(|input| input.planned(time));
@@ -166,10 +194,10 @@ impl Driver {
                 end_time: None,
                 failure_reason: None,
             };
-            let work =
-                guarded(|| output.generate(time, &job)).map_err(|error| failed_output(&info, error))?;
+            let work = guarded(|| output.generate(time, &job))
+                .map_err(|error| failed_output(output.site, time, error))?;
             let Some(work) = work else { continue };
-            all.push(Running { info, job, work: Some(work) });
+            all.push(Running { info, job, site: output.site, work: Some(work) });
         }
         Ok(all)
     }
@@ -193,7 +221,7 @@ impl Driver {
             for (done, result) in self.run_group(group) {
                 if let Some(scope) = &done.job.output {
                     let uid = scope.uid.clone();
-                    let named = |saved| (uid.clone(), named_publish(saved, &done.info));
+                    let named = |saved| (uid.clone(), named_publish(saved, done.site, done.info.batch_time));
                     saved.extend(scope.take_saved().into_iter().map(named));
                 }
                 infos.push(done.info);
@@ -224,20 +252,6 @@ impl Driver {
 
     fn output_runner(&self) -> OutputRunner {
         OutputRunner { events: Arc::clone(&self.events), runtime: Arc::clone(&self.engine.runtime) }
-    }
-
-    fn report_rejects(&self, time: BatchTime) {
-        for input in self.graph.inputs() {
-            if let Some((records, reason)) = input.rejected(time) {
-                tracing::warn!(input = input.name(), batch = %time, records, reason, "records could not be decoded");
-                self.events.post(Event::RecordsRejected {
-                    batch: time,
-                    input: input.name(),
-                    records,
-                    reason,
-                });
-            }
-        }
     }
 
     /// Makes the batch durable, shows what it wrote, tells the sources, and forgets what no batch asks for any more.
@@ -302,7 +316,7 @@ impl OutputRunner {
             None => Ok(()),
         };
         one.info.end_time = Some(watch.stop(&self.runtime));
-        let result = result.map_err(|error| failed_output(&one.info, error));
+        let result = result.map_err(|error| failed_output(one.site, one.info.batch_time, error));
         one.info.failure_reason = result.as_ref().err().map(Error::chain);
         self.events.post(Event::OutputOperationCompleted(one.info.clone()));
         (one, result)
@@ -316,14 +330,14 @@ fn no_plan(input: &dyn Input, batch: BatchTime, error: Error) -> Error {
 }
 
 /// What an output shows, with errors that name it: by then the thread that ran it is gone.
-fn named_publish(saved: Saved, info: &OutputOperationInfo) -> Saved {
-    let (publish, info) = (saved.publish, info.clone());
-    let publish = Box::new(move || guarded(&publish).map_err(|error| failed_output(&info, error)));
+pub(super) fn named_publish(saved: Saved, site: Site, batch: BatchTime) -> Saved {
+    let publish = saved.publish;
+    let publish = Box::new(move || guarded(&publish).map_err(|error| failed_output(site, batch, error)));
     Saved { publish, ..saved }
 }
 
-fn failed_output(info: &OutputOperationInfo, error: Error) -> Error {
-    Error::Output { output: info.name.clone(), site: info.site, batch: info.batch_time, source: error.into() }
+pub(super) fn failed_output(site: Site, batch: BatchTime, error: Error) -> Error {
+    Error::Output { output: site.operator().into(), site: site.location(), batch, source: error.into() }
 }
 
 /// Runs user code on the driver's thread: a panic in it is an error of the batch.

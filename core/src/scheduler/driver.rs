@@ -31,6 +31,8 @@ pub(crate) struct Driver {
     pub(crate) job: String,
     /// Output operations of one batch that may run side by side.
     pub(crate) concurrent_jobs: usize,
+    /// Undecodable records of one input and batch at most.
+    pub(crate) rejected_max: Option<usize>,
     /// Whether the job goes on behind a batch that failed.
     pub(crate) skip_failed: bool,
     /// How long a graceful stop waits for receivers.

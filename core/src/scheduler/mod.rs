@@ -4,6 +4,7 @@
 //! due batches in order and does everything that has an order: plan, run, commit, publish. So batches never overlap, and
 //! with several members all collectives are entered in one order.
 
+mod account;
 mod batch;
 mod clock;
 mod control;

@@ -1,5 +1,6 @@
 //! The way out: [`Sink`] and its transaction, and the sinks that need no outside system.
 
+mod dead_letters;
 mod files;
 pub(crate) mod frame;
 mod object_files;
@@ -15,9 +16,11 @@ use crate::rdd::Pull;
 use crate::runtime::TaskContext;
 use crate::words::{BatchTime, Epoch, Result};
 
+pub use self::dead_letters::DeadLetter;
+pub(crate) use self::dead_letters::{DeadLetters, LetterBox};
 pub use self::object_files::ObjectFiles;
 pub(crate) use self::object_files::read_object_files;
-pub(crate) use self::save::save;
+pub(crate) use self::save::{save, save_some};
 pub use self::text_files::TextFiles;
 
 /// Names one partition's output for good: under this a receipt is found again.

@@ -23,6 +23,16 @@ impl<T: Data> Rdd<T> {
 
 /// Writes all partitions, and leaves the publishing to the commit.
 pub(crate) fn save<T: Data>(rdd: &Rdd<T>, site: Site, sink: &Arc<impl Sink<T>>) -> Result<()> {
+    save_some(rdd, site, sink, |_| true)
+}
+
+/// As [`save`], with the partitions that are `wanted` alone; the same ones on all members.
+pub(crate) fn save_some<T: Data>(
+    rdd: &Rdd<T>,
+    site: Site,
+    sink: &Arc<impl Sink<T> + ?Sized>,
+    wanted: impl Fn(usize) -> bool,
+) -> Result<()> {
     Job::outside_tasks("save_to")?;
     let (node, job) = (rdd.node(), rdd.job());
     let Some(output) = &job.output else {
@@ -32,7 +42,7 @@ pub(crate) fn save<T: Data>(rdd: &Rdd<T>, site: Site, sink: &Arc<impl Sink<T>>) 
     };
     node.prepare(job)?;
     let ordinal = output.next_ordinal();
-    let partitions: Vec<usize> = (0..node.partitions()).collect();
+    let partitions: Vec<usize> = (0..node.partitions()).filter(|partition| wanted(*partition)).collect();
     let receipts: Vec<Receipt> = job.gather(site, &*node, &partitions, |partition, task| {
         let id = OutputId {
             job: output.job.clone(),

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use parking_lot::Mutex;
-
 use crate::data::Chunks;
+use crate::rdd::Rejects;
 use crate::runtime::TaskContext;
 use crate::words::Result;
 
@@ -42,59 +40,5 @@ where
 
     fn open(&self, rejects: &Rejects, task: &TaskContext) -> Result<Box<dyn Chunks<T>>> {
         (**self).open(rejects, task)
-    }
-}
-
-/// A record that could not be decoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
-    /// Where it stands in its source, as far as that is known: `byte 1,024`, `offset 17`, a file's path.
-    pub at: String,
-    /// What is wrong with it.
-    pub error: String,
-    /// The record as it came; empty where it was too long to be kept.
-    pub bytes: Bytes,
-}
-
-impl Rejected {
-    /// A record at `at`, which is `bytes`, and is no good because of `error`.
-    pub fn new(at: impl Into<String>, error: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
-        Self { at: at.into(), error: error.into(), bytes: bytes.into() }
-    }
-}
-
-/// Takes the records of one partition that could not be decoded.
-///
-/// Each partition of a batch counts once, however often it is read: what the longest read has seen is what counts.
-#[derive(Clone, Debug, Default)]
-pub struct Rejects(Arc<Mutex<Tally>>);
-
-#[derive(Debug, Default)]
-struct Tally {
-    now: u64,
-    most: u64,
-    first: Option<String>,
-}
-
-impl Rejects {
-    /// A record could not be decoded; `rejected` is asked where somebody wants to know which.
-    pub fn add(&self, rejected: impl FnOnce() -> Rejected) {
-        let mut tally = self.0.lock();
-        tally.now += 1;
-        tally.most = tally.most.max(tally.now);
-        if tally.first.is_none() {
-            tally.first = Some(rejected().error);
-        }
-    }
-
-    /// The partition is read from its beginning (again).
-    pub(crate) fn restart(&self) {
-        self.0.lock().now = 0;
-    }
-
-    /// How many, and what was wrong with the first.
-    pub(crate) fn total(&self) -> Option<(u64, String)> {
-        let tally = self.0.lock();
-        Some((tally.most, tally.first.clone()?))
     }
 }

@@ -4,9 +4,9 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::block::Rejects;
 use crate::data::{Chunks, Data, Wire};
 use crate::metrics::{Event, EventBus};
+use crate::rdd::Rejects;
 use crate::runtime::{Runtime, TaskContext};
 use crate::words::{BatchTime, Result};
 

@@ -10,7 +10,7 @@ mod supervisor;
 mod text_block;
 mod watch;
 
-pub use self::block::{InputBlock, Rejected, Rejects};
+pub use self::block::InputBlock;
 pub use self::direct::{Ask, DirectInput, InputContext};
 pub use self::gate::{Gate, Received};
 pub(crate) use self::gate::{GateControl, Sealed, Segment};

@@ -3,8 +3,9 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::{memchr2, memrchr2};
 
-use super::block::{InputBlock, Rejected, Rejects};
+use super::block::InputBlock;
 use crate::data::{Chunk, Chunks, Text, TextBlock, TextLines, count_lines};
+use crate::rdd::{Rejected, Rejects};
 use crate::runtime::TaskContext;
 use crate::words::Result;
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use crate::rdd::Rejects;
 use crate::runtime::{Clock, RealRuntime, Runtime, Site, TaskContext};
-use crate::source::Rejects;
 use crate::words::{BatchTime, Epoch};
 
 /// The context of a task that reads the only partition of the batch of 0 ms, for tests of

@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::blocks::task_on;
 use crate::data::Wire;
 use crate::metrics::EventBus;
+use crate::rdd::Rejects;
 use crate::runtime::{Clock, RealRuntime, Runtime, TaskContext};
-use crate::source::{Ask, DirectInput, InputContext, Rejects};
+use crate::source::{Ask, DirectInput, InputContext};
 use crate::words::BatchTime;
 
 /// What a plan is given to answer.

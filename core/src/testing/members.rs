@@ -23,10 +23,24 @@ pub fn members<R: Send + 'static>(
     slots: usize,
     body: impl Fn(&StreamingContext) -> R + Send + Sync + 'static,
 ) -> Vec<R> {
+    members_with(Conf::new(), members, slots, body)
+}
+
+/// As [`members`], with settings of one's own; the master and the interval are the kit's.
+///
+/// # Panics
+/// As [`members`].
+#[track_caller]
+pub fn members_with<R: Send + 'static>(
+    conf: Conf,
+    members: u32,
+    slots: usize,
+    body: impl Fn(&StreamingContext) -> R + Send + Sync + 'static,
+) -> Vec<R> {
     let clock = Clock::Manual(ManualClock::default());
     let runtime: Arc<dyn Runtime> =
         Arc::new(RealRuntime::new(slots, clock.clone()).expect("the threads of a runtime"));
-    all(&runtime, &clock, Together::members(members, &runtime), Conf::new(), body)
+    all(&runtime, &clock, Together::members(members, &runtime), conf, body)
 }
 
 /// As [`members`], with one member on each of `hosts`, which are names only: for receivers that prefer a host.

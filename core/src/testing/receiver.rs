@@ -12,8 +12,9 @@ use tokio::sync::Notify;
 
 pub use self::conformance::{Fed, conformance};
 use crate::data::{Chunk, Chunks, Data};
+use crate::rdd::{Rejected, Rejects};
 use crate::runtime::TaskContext;
-use crate::source::{Gate, InputBlock, Lane, Received, Receiver, Rejects};
+use crate::source::{Gate, InputBlock, Lane, Received, Receiver};
 use crate::words::{Error, Result, Retry};
 
 /// How long a test waits for what must happen, in real time; only a broken promise takes that long.
@@ -197,7 +198,7 @@ impl<T: Data> Script<T> {
                     gate.emit_block(self.lane(lane), block, None).await.map(|()| None)?
                 }
                 Step::Reject(reason) => {
-                    gate.reject(reason);
+                    gate.reject(Rejected::new("the script", reason, reason.as_bytes()));
                     None
                 }
                 Step::Report(error) => {

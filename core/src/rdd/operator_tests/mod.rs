@@ -24,6 +24,7 @@ use crate::words::Error;
 const OPERATORS: &[(&str, fn() -> Proof)] = &[
     ("map", narrow::map),
     ("try_map", narrow::try_map),
+    ("map_or_reject", narrow::map_or_reject),
     ("filter", narrow::filter),
     ("try_filter", narrow::try_filter),
     ("flat_map", narrow::flat_map),

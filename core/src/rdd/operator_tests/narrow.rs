@@ -24,6 +24,23 @@ pub(super) fn try_map() -> Proof {
     )
 }
 
+pub(super) fn map_or_reject() -> Proof {
+    Proof::in_order(
+        |i| {
+            let fuse = i.fuse.clone();
+            texts(&i.here.map_or_reject(move |(key, value)| {
+                fuse.burn();
+                if value % 3 == 0 { Err("a third".into()) } else { Ok(format!("{key:?}: {value}")) }
+            }))
+        },
+        |c| {
+            let all = c.flat();
+            let used = all.iter().filter(|(_, value)| value % 3 != 0);
+            lines(used.map(|(key, value)| format!("{key}: {value}")))
+        },
+    )
+}
+
 pub(super) fn filter() -> Proof {
     Proof::in_order(
         |i| {

@@ -5,6 +5,8 @@ use tokio::sync::watch;
 use super::Gate;
 use super::open::Sealed;
 use crate::data::{Data, Wire};
+use crate::memory::Room;
+use crate::rdd::Rejects;
 use crate::words::BatchTime;
 
 /// The job's side of a gate.
@@ -27,20 +29,26 @@ impl<T: Data, P: Wire + Ord> GateControl<T, P> {
         state.positions.cut(batch);
     }
 
+    /// From here on what the receiver itself rejects is put aside in `letters`, where somebody wants it.
+    pub(crate) fn keep_letters(&self, letters: Option<Room>) {
+        let mut state = self.gate.0.state.lock();
+        state.rejects = Rejects::new(letters.as_ref());
+        state.letters = letters;
+    }
+
     /// The blocks that were cut for `batch` or before it, and what the receiver itself rejected until now.
-    pub(crate) fn take(&self, batch: BatchTime) -> (Vec<Sealed<T>>, Option<(u64, String)>) {
+    pub(crate) fn take(&self, batch: BatchTime) -> (Vec<Sealed<T>>, Rejects) {
         let mut state = self.gate.0.state.lock();
         let due = |block: &mut Sealed<T>| block.batch.is_some_and(|cut| cut <= batch);
         let blocks = state.sealed.extract_if(.., due).collect();
-        let count = std::mem::take(&mut state.rejected_count);
-        let reason = state.rejected.pop();
-        (blocks, reason.map(|reason| (count, reason)))
+        let next = Rejects::new(state.letters.as_ref());
+        (blocks, std::mem::replace(&mut state.rejects, next))
     }
 
     /// Whether something is in, or was rejected, that belongs to no batch yet, or to one that was not taken.
     pub(crate) fn has_pending(&self) -> bool {
         let state = self.gate.0.state.lock();
-        !state.open.segments.is_empty() || !state.sealed.is_empty() || state.rejected_count > 0
+        !state.open.segments.is_empty() || !state.sealed.is_empty() || !state.rejects.is_empty()
     }
 
     /// commit(`batch`) is durable.

@@ -21,7 +21,8 @@ use super::limiter::Limiter;
 use super::receiver::Lane;
 use super::watch::Watch;
 use crate::data::{Data, Wire};
-use crate::memory::Budget;
+use crate::memory::{Budget, Room};
+use crate::rdd::{Rejected, Rejects};
 use crate::runtime::Runtime;
 use crate::words::{BoxError, Error, Result};
 
@@ -76,8 +77,9 @@ struct State<T, P> {
     finished: bool,
     // No batch is committed any more.
     closed: bool,
-    rejected: Vec<String>,
-    rejected_count: u64,
+    // What the receiver itself rejected, until a batch takes it; and where it is put aside.
+    rejects: Rejects,
+    letters: Option<Room>,
 }
 
 impl<T, P> Clone for Gate<T, P> {
@@ -101,8 +103,8 @@ impl<T: Data, P: Wire + Ord> Gate<T, P> {
             positions: Positions::default(),
             finished: false,
             closed: false,
-            rejected: Vec::new(),
-            rejected_count: 0,
+            rejects: Rejects::default(),
+            letters: None,
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
@@ -184,12 +186,20 @@ impl<T: Data, P: Wire + Ord> Gate<T, P> {
         &self.0.runtime
     }
 
-    /// A record that the receiver itself could not decode: left out, counted, and reported with its batch.
-    pub fn reject(&self, reason: impl Into<String>) {
-        let mut state = self.0.state.lock();
-        state.rejected_count += 1;
-        if state.rejected.is_empty() {
-            state.rejected.push(reason.into());
+    /// A record that the receiver itself could not decode: left out, counted, and reported with its batch; its bytes go
+    /// to the dead letters.
+    pub fn reject(&self, rejected: Rejected) {
+        // Under the gate's lock, so that no batch takes the list between the look and the entry.
+        self.0.state.lock().rejects.add(|| rejected);
+    }
+
+    /// As [`reject`](Self::reject), for a record that stands at `position` of `lane`; one whose position is not above the
+    /// lane's highest was in before, and is left alone.
+    pub fn reject_at(&self, lane: &str, rejected: Rejected, position: P) {
+        let (mut state, at) = (self.0.state.lock(), Some((lane, position)));
+        if !state.positions.is_repeated(at.as_ref(), 1) {
+            state.positions.note(at);
+            state.rejects.add(|| rejected);
         }
     }
 

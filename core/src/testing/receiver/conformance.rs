@@ -9,8 +9,9 @@ use tokio::sync::oneshot::error::TryRecvError;
 use super::super::blocks::task_on;
 use super::PATIENCE;
 use crate::memory::Budget;
+use crate::rdd::Rejects;
 use crate::runtime::{Clock, RealRuntime, Runtime};
-use crate::source::{Gate, GateControl, InputBlock, Limiter, Receiver, Rejects, Segment};
+use crate::source::{Gate, GateControl, InputBlock, Limiter, Receiver, Segment};
 use crate::words::{BatchTime, Error, Result};
 
 /// Between two looks at what must happen.

@@ -86,6 +86,9 @@ pub const SPILL_DIR: SettingKey<Option<PathBuf>> = SettingKey::optional_path("ti
 pub const DISK: SettingKey<u64> = SettingKey::bytes("tidemill.memory.disk");
 /// What happens when a batch fails for good.
 pub const ON_FAILURE: SettingKey<OnFailure> = SettingKey::on_failure("tidemill.batch.on_failure");
+/// Records of one input and batch that may be undecodable; none: any number.
+pub const REJECTED_MAX: SettingKey<Option<usize>> =
+    SettingKey::optional_integer("tidemill.source.rejected_max");
 /// The longest forward jump of the clock that is believed.
 pub const MAX_JUMP: SettingKey<Duration> = SettingKey::duration("tidemill.clock.max_jump");
 /// Whether an output of files writes a folder for a batch without records.

@@ -224,6 +224,16 @@ pub(super) static ROWS: &[Row] = &[
         reason: "A gap should be somebody's decision.",
     },
     Row {
+        key: "tidemill.source.rejected_max",
+        spark: &[],
+        kind: Kind::Integer { from: 0, to: 0xffff_ffff },
+        default: "none",
+        meaning: "How many records of one input and batch may be undecodable; more stop the job, whatever \
+                  `tidemill.batch.on_failure` says, and nothing of the batch is committed.",
+        reason: "With `none` there is no limit: a bad record should not stop the good ones, and what is too many is for \
+                 somebody to say who knows the source.",
+    },
+    Row {
         key: "tidemill.clock.max_jump",
         spark: &[],
         kind: own(MILLISECOND, LONGEST),
