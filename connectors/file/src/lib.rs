@@ -11,3 +11,5 @@
 mod look;
 mod part;
 mod read;
+
+pub use crate::read::{BinaryRecords, FileFormat, FileReader, OnBroken, ReadError, TextLines, records_of};

@@ -1,0 +1,1 @@
+//! Lines of parts against the lines of the whole.
