@@ -215,7 +215,9 @@ impl Read {
         let records = self.records.load(Ordering::Relaxed);
         match self.bytes.load(Ordering::Relaxed) {
             0 => bytes / FIRST_RECORD_BYTES,
-            read => u64::try_from(u128::from(bytes) * u128::from(records) / u128::from(read)).unwrap_or(u64::MAX),
+            read => {
+                u64::try_from(u128::from(bytes) * u128::from(records) / u128::from(read)).unwrap_or(u64::MAX)
+            }
         }
     }
 }

@@ -32,7 +32,8 @@ pub(crate) struct Judge {
     waiting: HashMap<PathBuf, Waiting, FixedState>,
     // Since when.
     absent: HashMap<PathBuf, Duration, FixedState>,
-    changed: HashSet<PathBuf, FixedState>,
+    // By the length with which they are known.
+    changed: HashMap<PathBuf, u64, FixedState>,
     troubles: HashSet<String, FixedState>,
 }
 
@@ -134,10 +135,10 @@ impl Judge {
                 let what = format!("{}; `FileStream::on_change` says that this is an error", says());
                 return Err(Error::Connector { connector: "file", what, retry: Retry::Never, source: None });
             }
-            if !told.contains(&file.path) {
+            if told.get(&file.path) != Some(&known) {
                 news.push(says());
             }
-            self.changed.insert(file.path.clone());
+            self.changed.insert(file.path.clone(), known);
         }
         tell(news, "files have changed", warnings);
         Ok(())
