@@ -3,6 +3,7 @@
 mod build;
 mod join;
 mod latency;
+mod listing;
 mod socket;
 mod startup;
 mod tiny_batches;
@@ -38,6 +39,7 @@ pub(crate) enum Name {
     TinyBatches,
     Socket,
     Latency,
+    Listing,
     Startup,
     Build,
 }
@@ -92,6 +94,7 @@ pub(crate) fn find(name: Name) -> Workload {
         Name::TinyBatches => tiny_batches::WORKLOAD,
         Name::Socket => socket::WORKLOAD,
         Name::Latency => latency::WORKLOAD,
+        Name::Listing => listing::WORKLOAD,
         Name::Startup => startup::WORKLOAD,
         Name::Build => build::WORKLOAD,
     }

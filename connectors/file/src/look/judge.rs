@@ -164,3 +164,66 @@ fn tell(mut news: Vec<String>, of_what: &str, warnings: &mut Vec<String>) {
         warnings.push(format!("{more} more {of_what}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: Rules = Rules {
+        settle: Duration::from_secs(1),
+        remember: Duration::from_secs(10),
+        on_change: OnChange::Ignore,
+    };
+
+    fn found(name: &str, length: u64, modified: u64) -> Stranger {
+        let (path, modified) = (PathBuf::from(name), Duration::from_secs(modified));
+        Stranger { path, length, modified, rested: Duration::ZERO, known: None }
+    }
+
+    /// What is to be read after a look at `millis` that found `files`.
+    fn read(judge: &mut Judge, millis: u64, files: &[Stranger], closed: &[&str]) -> Vec<String> {
+        let listing = Listing { strangers: files.to_vec(), ..Listing::default() };
+        let closed = closed.iter().map(PathBuf::from).collect();
+        let judged = judge.judge(&listing, &closed, Duration::from_millis(millis), &RULES).unwrap();
+        judged.files.iter().map(|file| file.path.display().to_string()).collect()
+    }
+
+    #[test]
+    fn a_file_is_at_rest_when_two_looks_see_the_same_far_enough_apart() {
+        let mut judge = Judge::default();
+        let file = [found("a", 1, 5)];
+        assert!(read(&mut judge, 0, &file, &[]).is_empty());
+        assert!(read(&mut judge, 999, &file, &[]).is_empty());
+        assert_eq!(read(&mut judge, 1000, &file, &[]), ["a"]);
+        // It was not planned: it stays at rest.
+        assert_eq!(read(&mut judge, 1001, &file, &[]), ["a"]);
+        // A change begins anew, and so does coming back.
+        assert!(read(&mut judge, 1002, &[found("a", 1, 6)], &[]).is_empty());
+        assert!(read(&mut judge, 2001, &[found("a", 2, 6)], &[]).is_empty());
+        assert!(read(&mut judge, 2500, &[], &[]).is_empty());
+        assert!(read(&mut judge, 4000, &[found("a", 2, 6)], &[]).is_empty());
+        assert_eq!(read(&mut judge, 5000, &[found("a", 2, 6)], &[]), ["a"]);
+    }
+
+    #[test]
+    fn a_closed_file_and_one_whose_content_is_older_than_its_name_are_at_rest_at_once() {
+        let old = |rested| Stranger { rested: Duration::from_millis(rested), ..found("moved", 1, 5) };
+        assert_eq!(read(&mut Judge::default(), 0, &[found("a", 1, 5), found("b", 1, 5)], &["b"]), ["b"]);
+        assert!(read(&mut Judge::default(), 0, &[old(999)], &[]).is_empty());
+        assert_eq!(read(&mut Judge::default(), 0, &[old(1000)], &[]), ["moved"]);
+        // Not where an earlier look saw it change: who copies a file sets its time last.
+        let mut judge = Judge::default();
+        assert!(read(&mut judge, 0, &[found("moved", 1, 9)], &[]).is_empty());
+        assert!(read(&mut judge, 1, &[old(5000)], &[]).is_empty());
+    }
+
+    #[test]
+    fn many_warnings_at_once_are_counted_behind_the_first() {
+        let known = |n: u64| Stranger { known: Some(n + 1), ..found(&format!("{n:03}"), n, 5) };
+        let listing = Listing { strangers: (0..50).map(known).collect(), ..Listing::default() };
+        let mut judge = Judge::default();
+        let warnings = judge.judge(&listing, &HashSet::default(), Duration::ZERO, &RULES).unwrap().warnings;
+        assert_eq!(warnings.len(), TOLD_EACH + 1);
+        assert_eq!(warnings[TOLD_EACH], "40 more files have changed");
+    }
+}

@@ -128,3 +128,65 @@ impl fmt::Debug for Watch {
         f.debug_struct("Watch").field("folders", &self.folders.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, DataChange, Flag, RemoveKind};
+
+    use super::*;
+
+    fn told(events: &[(EventKind, &str)]) -> Vec<String> {
+        let mut told = Told::default();
+        events.iter().for_each(|(kind, path)| told.hear(&Event::new(*kind).add_path(path.into())));
+        let mut closed: Vec<String> = told.closed.iter().map(|path| path.display().to_string()).collect();
+        closed.sort_unstable();
+        closed
+    }
+
+    const CLOSE: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+
+    #[test]
+    fn a_file_is_closed_until_something_else_happens_to_it() {
+        let moved_in = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+        assert_eq!(told(&[(CLOSE, "a"), (moved_in, "b")]), ["a", "b"]);
+        for kind in [
+            EventKind::Modify(ModifyKind::Data(DataChange::Any)),
+            EventKind::Modify(ModifyKind::Name(RenameMode::From)),
+            EventKind::Create(CreateKind::File),
+            EventKind::Remove(RemoveKind::File),
+        ] {
+            assert_eq!(told(&[(CLOSE, "a"), (CLOSE, "b"), (kind, "a")]), ["b"], "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn after_lost_news_nothing_is_taken_for_closed() {
+        let mut told = Told::default();
+        told.hear(&Event::new(CLOSE).add_path("a".into()));
+        told.hear(&Event::new(EventKind::Other).set_flag(Flag::Rescan));
+        assert!(told.closed.is_empty());
+    }
+
+    #[test]
+    fn a_folder_that_was_moved_away_and_made_anew_is_watched_again() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("in");
+        std::fs::create_dir(&folder).unwrap();
+        let mut watch = Watch::start().unwrap();
+        let both = [root.path().to_owned(), folder.clone()];
+        assert_eq!(watch.follow(&both), None);
+        std::fs::rename(&folder, root.path().join("away")).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        // What is told comes in its own time.
+        while watch.told.lock().gone.is_empty() {
+            std::thread::yield_now();
+        }
+        assert_eq!(watch.follow(&both), None);
+        std::fs::write(folder.join("x"), "x").unwrap();
+        while !watch.told.lock().closed.contains(&folder.join("x")) {
+            std::thread::yield_now();
+        }
+        assert_eq!(watch.follow(&both[..1]), None);
+        assert_eq!(watch.folders.len(), 1);
+    }
+}
