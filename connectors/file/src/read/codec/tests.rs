@@ -1,0 +1,1 @@
+//! What the decoders make of whole, damaged and cut off files.
