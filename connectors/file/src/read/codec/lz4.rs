@@ -61,7 +61,9 @@ impl<R: BufRead> Lz4Frames<R> {
                     let length = self.number()?;
                     skip(&mut self.source, length.into())?;
                 }
-                LEGACY_FRAME => return Err(damaged("frames of `lz4 -l` are not read; write the file with `lz4`")),
+                LEGACY_FRAME => {
+                    return Err(damaged("frames of `lz4 -l` are not read; write the file with `lz4`"));
+                }
                 _ => {
                     let what = "this is no LZ4 frame; Hadoop's Lz4Codec writes a format of its own under the same ending";
                     return Err(damaged(what));

@@ -37,7 +37,10 @@ impl<R: BufRead> ZstdFrames<R> {
             self.decoder.reset(EMPTY).map_err(broken)?;
             match self.decoder.reset(&mut self.source) {
                 Ok(()) => return Ok(true),
-                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => {
                     skip(&mut self.source, length.into())?;
                 }
                 Err(error) => return Err(broken(error)),
