@@ -8,8 +8,13 @@
 // In each library and not in the workspace's lints: tests and examples may unwrap.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod look;
 mod part;
 mod read;
+mod look;
+mod stream;
+mod input;
+mod streams;
 
 pub use crate::read::{BinaryRecords, FileFormat, FileReader, OnBroken, ReadError, TextLines, records_of};
+pub use crate::stream::{FileStream, OnChange};
+pub use crate::streams::FileStreams;

@@ -51,6 +51,9 @@ pub const GRACEFUL_STOP_TIMEOUT: SettingKey<Option<Duration>> =
 /// The first delay before a failed receiver starts again.
 pub const RECEIVER_RESTART_DELAY: SettingKey<Duration> =
     SettingKey::duration("tidemill.streaming.receiver_restart_delay");
+/// How long a stream of files still knows a file that is gone.
+pub const FILE_MIN_REMEMBER: SettingKey<Duration> =
+    SettingKey::duration("tidemill.streaming.file_stream.min_remember_duration");
 /// Partitions of a shuffle; none: the number of task slots at the first start.
 pub const DEFAULT_PARALLELISM: SettingKey<Option<usize>> =
     SettingKey::optional_integer("tidemill.default.parallelism");

@@ -18,6 +18,11 @@ const fn milliseconds(from: Duration, to: Duration) -> Kind {
     Kind::Duration { plain: Plain::Milliseconds, from, to }
 }
 
+/// Of Spark's, where a plain number is seconds.
+const fn seconds(from: Duration, to: Duration) -> Kind {
+    Kind::Duration { plain: Plain::Seconds, from, to }
+}
+
 /// The settings that have an effect, room by room. The book's table is compared with this one by a test.
 pub(super) static ROWS: &[Row] = &[
     Row {
@@ -103,6 +108,14 @@ pub(super) static ROWS: &[Row] = &[
         default: "500ms",
         meaning: "The first delay before a failed receiver starts again; it grows with each failure in a row.",
         reason: "Spark always waits 2 s; with a back-off the first try can be sooner and later ones spare the other side.",
+    },
+    Row {
+        key: "tidemill.streaming.file_stream.min_remember_duration",
+        spark: &["spark.streaming.fileStream.minRememberDuration", "spark.streaming.minRememberDuration"],
+        kind: seconds(Duration::ZERO, LONGEST),
+        default: "1m",
+        meaning: "How long a stream of files still knows a file that is gone: one that comes under its name later is new.",
+        reason: "It is Spark's: long enough for a folder that is away for a moment, short enough to use a name again.",
     },
     Row {
         key: "tidemill.default.parallelism",
