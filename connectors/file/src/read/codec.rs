@@ -1,7 +1,13 @@
 //! Compressed files, told by their names.
 
-use std::io::{BufReader, Read};
+mod lz4;
+mod zstd;
+
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
+
+use self::lz4::Lz4Frames;
+use self::zstd::ZstdFrames;
 
 /// So much of a compressed file is read at once.
 const BUFFER: usize = 64 << 10;
@@ -33,7 +39,24 @@ impl Codec {
         match self {
             Self::None => Box::new(file),
             Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(buffered(file))),
-            Self::Zstd | Self::Lz4 => Box::new(buffered(file)),
+            Self::Zstd => Box::new(ZstdFrames::new(buffered(file))),
+            Self::Lz4 => Box::new(Lz4Frames::new(buffered(file))),
         }
     }
 }
+
+/// Passes over bytes that mean nothing to a decoder.
+fn skip(source: &mut impl BufRead, bytes: u64) -> io::Result<()> {
+    if io::copy(&mut source.take(bytes), &mut io::sink())? < bytes {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(())
+}
+
+/// The content is damaged.
+fn damaged(what: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.into())
+}
+
+#[cfg(test)]
+mod tests;

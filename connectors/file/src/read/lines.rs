@@ -21,6 +21,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextLines {
     line_bytes_max: u32,
+    // Tests read in small blocks.
+    block_bytes: usize,
 }
 
 impl TextLines {
@@ -29,7 +31,7 @@ impl TextLines {
 
     /// Lines of text, everything at its default.
     pub fn new() -> Self {
-        Self { line_bytes_max: Self::DEFAULT_LINE_BYTES_MAX }
+        Self { line_bytes_max: Self::DEFAULT_LINE_BYTES_MAX, block_bytes: BLOCK }
     }
 
     /// The longest line in bytes, without its end; a longer one is left out, counted and reported, and never held in memory
@@ -51,7 +53,7 @@ impl FileFormat for TextLines {
     type Record = Text;
 
     fn read(&self, part: FileReader) -> tidemill::Result<Box<dyn Chunks<Text>>> {
-        Ok(Box::new(Lines::new(part, self.line_bytes_max as usize)))
+        Ok(Box::new(Lines::new(part, self.line_bytes_max as usize, self.block_bytes)))
     }
 
     fn splits(&self) -> bool {
@@ -63,11 +65,14 @@ impl FileFormat for TextLines {
 struct Lines {
     part: FileReader,
     line_bytes_max: usize,
+    block_bytes: usize,
     cutter: LineCutter,
     // Read and not cut yet: the beginning of a line.
     buffer: BytesMut,
     // Nothing was cut yet, so a byte order mark may still come.
     at_start: bool,
+    // A byte order mark was taken off and its line not cut yet: that line has begun, even if nothing else of it was read.
+    behind_mark: bool,
     // No more is read.
     over: bool,
     failed: Option<tidemill::Error>,
@@ -76,7 +81,7 @@ struct Lines {
 }
 
 impl Lines {
-    fn new(part: FileReader, line_bytes_max: usize) -> Self {
+    fn new(part: FileReader, line_bytes_max: usize, block_bytes: usize) -> Self {
         let at_start = part.from() == 0;
         let cutter = cutter(&part, line_bytes_max, part.from());
         let cutter = match part.before() {
@@ -87,9 +92,11 @@ impl Lines {
         Self {
             part,
             line_bytes_max,
+            block_bytes,
             cutter,
             buffer,
             at_start,
+            behind_mark: false,
             over: false,
             failed: None,
             block: None,
@@ -103,7 +110,7 @@ impl Lines {
             let in_part = self.part.to().map(|to| to.saturating_sub(self.part.position()));
             let block = if in_part == Some(0) { self.last() } else { self.inner(in_part) };
             if block.is_some() {
-                self.at_start = false;
+                (self.at_start, self.behind_mark) = (false, false);
                 return block;
             }
         }
@@ -117,12 +124,15 @@ impl Lines {
             self.over = true;
             return self.cutter.finish(&mut self.buffer);
         }
+        if self.may_be_mark() {
+            return None;
+        }
         self.cutter.cut(&mut self.buffer, fresh)
     }
 
     /// The line that was begun in the part and ends behind it, if there is one.
     fn last(&mut self) -> Option<TextLinesBlock> {
-        if self.buffer.is_empty() {
+        if self.buffer.is_empty() && !self.behind_mark {
             self.over = true;
             return None;
         }
@@ -133,6 +143,7 @@ impl Lines {
             // A line that only a failure has ended is no line.
             None if self.over => return None,
             None if fresh == 0 => {}
+            None if self.may_be_mark() => return None,
             // Gives a block only where the line is too long, and then it is over.
             None => {
                 let too_long = self.cutter.cut(&mut self.buffer, fresh);
@@ -144,10 +155,16 @@ impl Lines {
         self.cutter.finish(&mut self.buffer)
     }
 
+    /// Whether nothing was read yet but what may be the beginning of a byte order mark.
+    fn may_be_mark(&self) -> bool {
+        self.at_start && BYTE_ORDER_MARK.starts_with(&self.buffer)
+    }
+
     /// Reads the next bytes behind those in the buffer, at most so many, and says how many came.
     fn fetch(&mut self, bytes_max: u64) -> usize {
         let known = self.buffer.len();
-        let wanted = bytes_max.min(self.part.left().unwrap_or(u64::MAX)).min(BLOCK as u64) as usize;
+        let wanted =
+            bytes_max.min(self.part.left().unwrap_or(u64::MAX)).min(self.block_bytes as u64) as usize;
         self.buffer.resize(known + wanted, 0);
         let (fresh, end) = self.part.fill(&mut self.buffer[known..]);
         self.buffer.truncate(known + fresh);
@@ -158,7 +175,7 @@ impl Lines {
         if self.at_start && self.buffer.starts_with(BYTE_ORDER_MARK) {
             self.buffer.advance(BYTE_ORDER_MARK.len());
             self.cutter = cutter(&self.part, self.line_bytes_max, BYTE_ORDER_MARK.len() as u64);
-            self.at_start = false;
+            (self.at_start, self.behind_mark) = (false, true);
         }
         fresh
     }

@@ -17,12 +17,14 @@ const BLOCK: usize = 256 << 10;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BinaryRecords {
     record_bytes: u32,
+    // Tests read in small blocks.
+    block_bytes: usize,
 }
 
 impl BinaryRecords {
     /// Records of so many bytes each. A job with a length of 0 does not start.
     pub fn new(record_bytes: u32) -> Self {
-        Self { record_bytes }
+        Self { record_bytes, block_bytes: BLOCK }
     }
 }
 
@@ -39,10 +41,11 @@ impl FileFormat for BinaryRecords {
             let skipped = io::copy(&mut part.by_ref().take(length - behind), &mut io::sink());
             failed = skipped.err().map(|error| tidemill::Error::from_user(error.into()));
         }
-        let record_bytes = self.record_bytes as usize;
+        let (record_bytes, block_bytes) = (self.record_bytes as usize, self.block_bytes);
         Ok(Box::new(Records {
             part,
             record_bytes,
+            block_bytes,
             block: Bytes::new(),
             over: failed.is_some(),
             failed,
@@ -69,6 +72,7 @@ impl FileFormat for BinaryRecords {
 struct Records {
     part: FileReader,
     record_bytes: usize,
+    block_bytes: usize,
     // Whole records that were not given yet.
     block: Bytes,
     over: bool,
@@ -86,12 +90,12 @@ impl Records {
             return;
         }
         let length = self.record_bytes as u64;
-        let records = in_part.div_ceil(length).min((BLOCK as u64 / length).max(1));
+        let records = in_part.div_ceil(length).min((self.block_bytes as u64 / length).max(1));
         let mut block = BytesMut::new();
         // In pieces: a long record is believed only as far as the file goes.
         while (block.len() as u64) < records * length && !self.over {
             let known = block.len();
-            block.resize(known + (records * length - known as u64).min(BLOCK as u64) as usize, 0);
+            block.resize(known + (records * length - known as u64).min(self.block_bytes as u64) as usize, 0);
             let (fresh, end) = self.part.fill(&mut block[known..]);
             self.over = known + fresh < block.len();
             block.truncate(known + fresh);
