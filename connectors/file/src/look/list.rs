@@ -29,7 +29,7 @@ pub(crate) struct Listing {
     /// What could not be looked at, and why.
     pub(crate) troubles: Vec<String>,
     /// What could not be looked at and may hold known files.
-    unsure: Vec<PathBuf>,
+    pub(super) unsure: Vec<PathBuf>,
 }
 
 /// A file that may be new.
