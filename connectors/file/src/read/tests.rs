@@ -212,6 +212,18 @@ fn a_file_that_is_cut_off_while_it_is_read_keeps_its_whole_lines() {
 }
 
 #[test]
+fn a_disk_that_fails_is_asked_again_before_the_file_counts_as_broken() {
+    let (_folder, path) = file("in.txt", b"sea\n");
+    let rejects = Rejects::default();
+    let watch = Watch::new(&whole(&path), &rejects, &TASK);
+    let guard = Guard { watch: Arc::clone(&watch), broken: OnBroken::Reject, over: false };
+    let lost = watch.lost(&std::io::Error::from_raw_os_error(5));
+    let error = guard.settle(tidemill::Error::from_user(lost.into())).unwrap_err();
+    assert_eq!((error.retry(), rejected(&rejects).0), (Retry::WithBackoff, 0));
+    assert!(error.chain().contains("in.txt, byte 0"), "{error:?}");
+}
+
+#[test]
 fn what_is_left_behind_the_last_binary_record_is_rejected_with_its_place() {
     let (_folder, path) = file("in.bin", b"aaabbbcc");
     let was = read(&Arc::new(BinaryRecords::new(3)), &whole(&path), OnBroken::Stop).unwrap();
