@@ -70,7 +70,7 @@ fn by_tidemill(args: &EntryArgs) -> Result<Measured> {
         Ok(())
     });
     ssc.start()?;
-    let measured = receiver.recv_timeout(Duration::from_secs(600)).context("no batch had files")??;
+    let measured = receiver.recv_timeout(Duration::from_mins(10)).context("no batch had files")??;
     ssc.stop(false)?;
     Ok(measured)
 }
