@@ -1,6 +1,7 @@
 //! The workloads: for each its goals, how a side is started, and what this program does when it is that side.
 
 mod build;
+mod files;
 mod join;
 mod latency;
 mod listing;
@@ -38,6 +39,7 @@ pub(crate) enum Name {
     Join,
     TinyBatches,
     Socket,
+    Files,
     Latency,
     Listing,
     Startup,
@@ -93,6 +95,7 @@ pub(crate) fn find(name: Name) -> Workload {
         Name::Join => join::WORKLOAD,
         Name::TinyBatches => tiny_batches::WORKLOAD,
         Name::Socket => socket::WORKLOAD,
+        Name::Files => files::WORKLOAD,
         Name::Latency => latency::WORKLOAD,
         Name::Listing => listing::WORKLOAD,
         Name::Startup => startup::WORKLOAD,

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -119,7 +119,7 @@ fn a_line_of_3_mb_is_rejected_once_and_the_others_are_read() {
 
 #[test]
 fn a_line_of_3_mb_is_read_where_it_is_allowed() {
-    let (_folder, path) = file("in.txt", &[b'x'; 3 << 20]);
+    let (_folder, path) = file("in.txt", &vec![b'x'; 3 << 20]);
     let format = Arc::new(TextLines::new().line_bytes_max(3 << 20));
     let was = read(&format, &whole(&path), OnBroken::Stop).unwrap();
     assert_eq!((was.records[0].len(), was.records.len(), was.rejected), (3 << 20, 1, 0));
@@ -212,6 +212,18 @@ fn a_file_that_is_cut_off_while_it_is_read_keeps_its_whole_lines() {
 }
 
 #[test]
+fn a_disk_that_fails_is_asked_again_before_the_file_counts_as_broken() {
+    let (_folder, path) = file("in.txt", b"sea\n");
+    let rejects = Rejects::default();
+    let watch = Watch::new(&whole(&path), &rejects, &TASK);
+    let guard = Guard { watch: Arc::clone(&watch), broken: OnBroken::Reject, over: false };
+    let lost = watch.lost(&std::io::Error::from_raw_os_error(5));
+    let error = guard.settle(tidemill::Error::from_user(lost.into())).unwrap_err();
+    assert_eq!((error.retry(), rejected(&rejects).0), (Retry::WithBackoff, 0));
+    assert!(error.chain().contains("in.txt, byte 0"), "{error:?}");
+}
+
+#[test]
 fn what_is_left_behind_the_last_binary_record_is_rejected_with_its_place() {
     let (_folder, path) = file("in.bin", b"aaabbbcc");
     let was = read(&Arc::new(BinaryRecords::new(3)), &whole(&path), OnBroken::Stop).unwrap();
@@ -233,8 +245,7 @@ impl FileFormat for UpToExclamation {
     type Record = u8;
 
     fn read(&self, part: FileReader) -> tidemill::Result<Box<dyn Chunks<u8>>> {
-        use std::io::Read as _;
-        Ok(records_of(part.bytes().map(|byte| match byte? {
+        Ok(records_of(BufReader::new(part).bytes().map(|byte| match byte? {
             b'!' => Err("an exclamation".into()),
             byte => Ok(byte),
         })))
@@ -247,7 +258,7 @@ fn an_error_of_a_users_format_ends_the_file_and_keeps_what_came_before() {
     let format = Arc::new(UpToExclamation);
     let was = read(&format, &whole(&path), OnBroken::Reject).unwrap();
     assert_eq!((was.records.as_slice(), was.rejected), (&b"abc"[..], 1));
-    assert!(was.first.contains("byte 4") && was.first.contains("an exclamation"), "{}", was.first);
+    assert!(was.first.contains("in.own, byte") && was.first.contains("an exclamation"), "{}", was.first);
     assert!(read(&format, &whole(&path), OnBroken::Stop).unwrap_err().chain().contains("an exclamation"));
     assert_eq!(cuts(&*format, &id(&path), 1), [(0, 5)]);
 }
