@@ -36,6 +36,7 @@ mod memory;
 mod transport;
 mod rdd;
 mod source;
+mod backpressure;
 mod ingest;
 mod state;
 mod sink;
@@ -46,6 +47,7 @@ mod context;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use crate::backpressure::{BatchReport, Pid, PidGains, RateEstimator, Steady};
 pub use crate::context::StreamingContext;
 pub use crate::data::{Chunk, Chunks, Data, Key, KeyGroup, Wire};
 pub use crate::data::{
@@ -53,7 +55,9 @@ pub use crate::data::{
 };
 pub use crate::dstream::DStream;
 pub use crate::ingest::{RddQueue, Sender};
-pub use crate::metrics::{BatchInfo, Event, InputInfo, OutputOperationInfo, ReceiverInfo, StreamingListener};
+pub use crate::metrics::{
+    BatchInfo, Event, InputInfo, OutputOperationInfo, ReceiverInfo, ReceiverState, StreamingListener,
+};
 pub use crate::rdd::{Accumulate, Accumulator, Broadcast, Elements, Emitter, Rdd, StorageLevel};
 pub use crate::runtime::{Bell, BoxFuture, Clock, ManualClock, Monitor, Runtime, Site, TaskContext};
 pub use crate::sink::{ObjectFiles, OutputId, Receipt, Rows, Sink, TextFiles};
@@ -71,7 +75,8 @@ pub use crate::storage::{
 };
 pub use crate::transport::{Alone, Block, Collective, Inbox, Member, Outbox, Transport};
 pub use crate::words::{
-    BatchTime, BoxError, Conf, Epoch, Error, Interval, Master, Mistake, Origin, Result, Retry, Setting, keys,
+    BatchTime, BoxError, Conf, Epoch, Error, Interval, Master, Mistake, Origin, Rate, Result, Retry, Setting,
+    keys,
 };
 
 /// What a job needs in one `use`.

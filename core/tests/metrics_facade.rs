@@ -157,13 +157,15 @@ fn a_batch_that_fails_counts_as_failed_and_not_as_completed() {
 }
 
 #[test]
-fn rejected_records_and_receiver_errors_are_counted() {
+fn rejected_and_repeated_records_and_receiver_errors_are_counted() {
     let (metrics, _turn) = from_zero();
     let ssc = local(1);
     let script = Script::<u64>::new();
     collect_batches(&ssc.receiver_stream(script.clone()));
     ssc.start().unwrap();
     (0..3).for_each(|_| script.run(Step::Reject("half a record")));
+    [5, 5, 4, 6].map(|at| script.run(Step::EmitAt("a", at, at)));
+    script.run(Step::Report("one of three servers does not answer"));
     script.push(Step::Fail(Retry::Never));
     script.wait(|progress| progress.starts == 1 && !progress.running);
 
@@ -172,7 +174,9 @@ fn rejected_records_and_receiver_errors_are_counted() {
 
     assert_eq!(metrics.sum("tidemill_records_rejected_total"), 3);
     assert_eq!(metrics.calls("tidemill_records_rejected_total"), 1, "once a batch");
-    assert_eq!(metrics.sum("tidemill_receiver_errors_total"), 1);
+    assert_eq!(metrics.sum("tidemill_records_repeated_total"), 2);
+    assert_eq!(metrics.calls("tidemill_records_repeated_total"), 1, "once a batch");
+    assert_eq!(metrics.sum("tidemill_receiver_errors_total"), 2);
 }
 
 /// A listener that hears its first event for as long as the test wants.

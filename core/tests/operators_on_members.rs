@@ -10,8 +10,7 @@ type Later = Box<dyn Fn() -> String>;
 
 fn later<T: Wire + Debug>(name: &'static str, stream: &DStream<T>) -> Later {
     let collected: Collected<T> = collect_batches(stream);
-    // A graceful stop of several members runs one more batch, which is empty.
-    Box::new(move || format!("{name}: {:?}", &collected.batches()[..3]))
+    Box::new(move || format!("{name}: {:?}", collected.batches()))
 }
 
 /// Every operator that needs more than its own partition, or more than one stream.

@@ -1,15 +1,13 @@
 //! Receivers: what passes the gate, who starts them again, what is left at the end.
 
-use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use tidemill::testing::receiver::{Fed, Script, Step, conformance};
+use tidemill::testing::receiver::{Script, Step};
 use tidemill::testing::{collect_batches, local, local_with, run_batches};
 use tidemill::{
     Chunks, Clock, Conf, Error, Event, Gate, InputBlock, Received, ReceiverInfo, Rejects, Result, Retry,
     StreamingContext, StreamingListener, TaskContext,
 };
-use tokio::sync::watch;
 
 /// What listeners heard of receivers, and how many records were rejected.
 #[derive(Clone, Default)]
@@ -129,13 +127,13 @@ fn a_receiver_that_fails_or_panics_starts_again_behind_what_is_in() {
     assert_eq!(names, ["started", "error", "started", "error", "started"]);
     let (_, failed) = &events[1];
     assert_eq!(
-        (failed.stream_id, failed.name.as_str(), failed.active, failed.starts),
+        (failed.stream_id, failed.name.as_str(), failed.is_active(), failed.starts),
         (0, "script", false, 1)
     );
     assert!(failed.last_error.as_ref().unwrap().contains("the script says so"), "{failed:?}");
     let (_, panicked) = &events[3];
     assert!(panicked.last_error.as_ref().unwrap().contains("high water"), "{panicked:?}");
-    assert_eq!((events[4].1.starts, events[4].1.active), (3, true));
+    assert_eq!((events[4].1.starts, events[4].1.is_active()), (3, true));
 }
 
 #[test]
@@ -330,51 +328,4 @@ fn an_error_in_a_stream_of_a_connector_names_its_method_and_where_it_was_called(
         assert!(error.contains(&format!("tape_stream ({}:{line}", file!())), "{error}");
         assert!(error.contains("the tape is torn"), "{error}");
     }
-}
-
-/// A source that counts as far as it was fed.
-struct Counted(watch::Sender<u64>);
-
-struct Counter(watch::Receiver<u64>);
-
-impl tidemill::Receiver for Counter {
-    type Record = u64;
-    type Position = u64;
-
-    async fn run(&self, gate: Gate<u64, u64>) -> Result<()> {
-        let mut fed = self.0.clone();
-        let mut next = gate.resume("all").map_or(0, |last| last + 1);
-        loop {
-            let end = tokio::select! {
-                () = gate.stopped() => return Ok(()),
-                end = fed.wait_for(|end| *end > next) => end.map_or(next, |end| *end),
-            };
-            while next < end {
-                gate.emit_at("all", next, next).await?;
-                next += 1;
-            }
-        }
-    }
-}
-
-impl Fed for Counted {
-    type Receiver = Counter;
-    const REWINDS: bool = true;
-
-    fn receiver(&self) -> Counter {
-        Counter(self.0.subscribe())
-    }
-
-    fn feed(&self, numbers: Range<u64>) {
-        self.0.send_replace(numbers.end);
-    }
-
-    fn number(&self, record: &u64) -> u64 {
-        *record
-    }
-}
-
-#[test]
-fn a_receiver_that_keeps_its_promises_passes_the_suite() {
-    conformance(|| Counted(watch::channel(0).0));
 }

@@ -47,7 +47,7 @@ fn three_members(seed: u64) -> (Vec<Turn>, Vec<String>) {
             let name = format!("member-{}", member.me().0);
             let body = move || {
                 let me = member.me().0;
-                let sleep = runtime.sleep_until(runtime.now() + SECOND * (runtime.random() % 3) as u32);
+                let sleep = runtime.sleep(SECOND * (runtime.random() % 3) as u32);
                 runtime.spawn_io(&format!("timer-{me}"), {
                     let sender = sender.clone();
                     Box::pin(async move {
@@ -127,9 +127,8 @@ fn hours_of_sleep_pass_at_once_and_in_order() {
     let (seeded, runtime) = seeded(1, 1);
     let woke = Arc::new(Mutex::new(Vec::new()));
     seeded.run(|| {
-        let start = runtime.now();
         for hour in [3, 1, 2] {
-            let (sleep, woke) = (runtime.sleep_until(start + SECOND * 3600 * hour), Arc::clone(&woke));
+            let (sleep, woke) = (runtime.sleep(SECOND * 3600 * hour), Arc::clone(&woke));
             let then = Arc::clone(&runtime);
             let sleeper = async move {
                 sleep.await;
@@ -137,7 +136,7 @@ fn hours_of_sleep_pass_at_once_and_in_order() {
             };
             runtime.spawn_io("sleeper", Box::pin(sleeper));
         }
-        let mut last = runtime.sleep_until(start + SECOND * 3600 * 4);
+        let mut last = runtime.sleep(SECOND * 3600 * 4);
         assert!(runtime.block_on_for(last.as_mut(), SECOND * 3600 * 5));
     });
     assert_eq!(*woke.lock(), [1, 2, 3].map(|hour| (hour, SECOND * 3600 * hour)));
@@ -148,7 +147,7 @@ fn hours_of_sleep_pass_at_once_and_in_order() {
 fn patience_ends_at_its_time_and_the_future_can_go_on() {
     let (seeded, runtime) = seeded(1, 1);
     seeded.run(|| {
-        let mut sleep = runtime.sleep_until(runtime.now() + SECOND * 10);
+        let mut sleep = runtime.sleep(SECOND * 10);
         assert!(!runtime.block_on_for(sleep.as_mut(), SECOND * 4));
         assert_eq!(runtime.uptime(), SECOND * 4);
         assert!(runtime.block_on_for(sleep.as_mut(), SECOND * 100));
@@ -161,7 +160,7 @@ fn time_does_not_stop_at_a_sleep_that_was_dropped() {
     let (seeded, runtime) = seeded(1, 1);
     let failure = panic_of(|| {
         seeded.run(|| {
-            let mut sleep = runtime.sleep_until(runtime.now() + SECOND * 10);
+            let mut sleep = runtime.sleep(SECOND * 10);
             assert!(!runtime.block_on_for(sleep.as_mut(), SECOND));
             drop(sleep);
             Monitor::new(&runtime, ()).wait(|()| None::<()>);
@@ -181,9 +180,34 @@ fn a_monitor_wakes_who_waits_for_its_value_or_its_deadline() {
                 runtime.spawn_thread("pump", Box::new(move || level.change(|level| *level += 1)));
             }
             assert_eq!(level.wait(|level| (*level == 3).then_some(*level)), 3);
-            let deadline = runtime.now() + SECOND;
-            assert_eq!(level.wait_until(Some(deadline), |level| (*level == 4).then_some(())), None);
-            assert_eq!(runtime.now(), deadline);
+            let started = runtime.now();
+            assert_eq!(level.wait_for(SECOND, |level| (*level == 4).then_some(())), None);
+            assert_eq!(runtime.now(), started + SECOND);
+        });
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_wakes_nobody_early_and_lets_nobody_wait_longer() {
+    let hour = SECOND * 3600;
+    for back in [false, true] {
+        let (seeded, runtime) = seeded(1, 1);
+        let start = runtime.now();
+        let sets = if back { start.saturating_sub(hour) } else { start + hour };
+        seeded.run(|| {
+            let (clock, before) = (Arc::clone(&seeded), runtime.sleep(SECOND / 2));
+            let setter = async move {
+                before.await;
+                clock.set_clock(sets);
+            };
+            runtime.spawn_io("setter", Box::pin(setter));
+            let mut sleep = runtime.sleep(SECOND * 3);
+            let never = Monitor::new(&runtime, ());
+            assert_eq!(never.wait_for(SECOND, |()| None::<()>), None);
+            assert_eq!((runtime.uptime(), runtime.now()), (SECOND, sets + SECOND / 2));
+            assert!(!runtime.block_on_for(sleep.as_mut(), SECOND));
+            assert!(runtime.block_on_for(sleep.as_mut(), SECOND * 9));
+            assert_eq!((runtime.uptime(), runtime.now()), (SECOND * 3, sets + SECOND * 5 / 2));
         });
     }
 }
@@ -272,7 +296,7 @@ fn a_run_without_an_end_fails() {
             let ticks = Arc::clone(&runtime);
             let ticker = async move {
                 loop {
-                    ticks.sleep_until(ticks.now() + SECOND).await;
+                    ticks.sleep(SECOND).await;
                 }
             };
             runtime.spawn_io("ticker", Box::pin(ticker));
@@ -328,7 +352,7 @@ fn what_is_left_at_the_end_is_dropped_before_run_returns() {
             };
             runtime.spawn_thread("waits", Box::new(waits));
             let kept = Kept(Arc::clone(&dropped));
-            let sleeps = runtime.sleep_until(runtime.now() + SECOND);
+            let sleeps = runtime.sleep(SECOND);
             let future = async move {
                 let _kept = kept;
                 sleeps.await;

@@ -14,6 +14,10 @@ mod frames;
 mod later;
 #[path = "spark_fixtures/operators.rs"]
 mod operators;
+#[path = "spark_fixtures/receivers.rs"]
+mod receivers;
+#[path = "spark_fixtures/rates.rs"]
+mod rates;
 #[path = "spark_fixtures/runs.rs"]
 mod runs;
 

@@ -182,6 +182,11 @@ impl<F: FileFormat> DirectInput for FileInput<F> {
         Ok(ranges)
     }
 
+    fn records(&self, range: &FileRange) -> Option<u64> {
+        // Only who reads a file knows.
+        range.part.is_none().then_some(0)
+    }
+
     fn read(
         &self,
         range: &FileRange,
@@ -266,43 +271,4 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::read::BinaryRecords;
-
-    fn files(lengths: &[u64]) -> Vec<FileId> {
-        let file = |(n, length): (usize, &u64)| FileId {
-            path: format!("/in/{n}").into(),
-            length: *length,
-            modified: Duration::ZERO,
-        };
-        lengths.iter().enumerate().map(file).collect()
-    }
-
-    #[test]
-    fn a_batch_takes_whole_files_until_its_records_are_reached_and_always_one() {
-        let input = FileInput::new(FileStream::binary_records("/in", 8), Duration::ZERO);
-        let files = files(&[100, 100, 100, 100]);
-        let taken = |records_max| input.allowed(files.clone(), records_max).len();
-        assert_eq!(taken(None), 4);
-        // Nothing is known of the records: 100 bytes count as 6.
-        assert_eq!([0, 1, 6, 7, 12, 13, 100].map(|max| taken(Some(max))), [1, 1, 1, 2, 2, 3, 4]);
-        // Ten of 50 bytes were read: 100 bytes are 2 records.
-        input.read.learn(500, 10);
-        assert_eq!([1, 2, 3, 5, 7].map(|max| taken(Some(max))), [1, 1, 2, 3, 4]);
-        assert_eq!(input.allowed(Vec::new(), Some(5)), []);
-    }
-
-    #[test]
-    fn parts_of_a_file_may_be_read_by_different_members() {
-        let input: FileInput<BinaryRecords> =
-            FileInput::new(FileStream::binary_records("/in", 8), Duration::ZERO);
-        let part = |from| {
-            let file = files(&[800]).remove(0);
-            FileRange { part: Some(FilePart { file, from, to: from + 8 }), news: None }
-        };
-        let homes: HashSet<u64> = (0..30).map(|n| input.home(&part(n * 8)) % 3).collect();
-        assert_eq!(homes.len(), 3);
-        assert_eq!(input.home(&part(8)), input.home(&part(8)));
-    }
-}
+mod tests;

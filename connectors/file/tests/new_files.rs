@@ -232,6 +232,23 @@ fn the_batch_names_its_files_and_only_those() {
 }
 
 #[test]
+fn a_limited_batch_takes_the_oldest_files_and_the_others_come_with_the_next() {
+    let folder = Folder::new();
+    for (name, age) in [("a", 40), ("b", 10), ("c", 30), ("d", 20)] {
+        folder.write(name, &format!("{name:>15}\n"));
+        folder.touch(name, LONG_AGO + Duration::from_secs(age));
+    }
+    // The first rate is for the first batch, and nobody estimates another one for files.
+    let conf = Conf::new().set("spark.streaming.backpressure.initialRate", "2").unwrap();
+    let ssc = local_with(conf.batch_interval(Duration::from_secs(1)).unwrap());
+    let mut job = Job::start_in(ssc, folder.stream().new_files_only(false));
+    let mut batches = || -> Vec<String> { job.batch().iter().map(|line| line.trim().to_owned()).collect() };
+    assert_eq!(batches(), ["b", "d"]);
+    assert_eq!(batches(), ["c", "a"]);
+    assert!(batches().is_empty());
+}
+
+#[test]
 fn a_filter_that_panics_stops_the_job_with_its_text() {
     let folder = Folder::new();
     let ssc = local(1);

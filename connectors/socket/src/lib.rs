@@ -27,10 +27,16 @@
 //! `tidemill.streaming.receiver_restart_delay`, then with longer and longer pauses up to 30 s. Each try shows in the log
 //! and as a `ReceiverError` to the job's listeners.
 //!
+//! A server that accepts and then is silent is no fault: batches go on, empty, and the job stops at once when it is
+//! told to. The beginning of a record that nothing follows is reported as `RecordsRejected` when its connection breaks or
+//! the job stops.
+//!
 //! # What is no record
 //! A line that is not UTF-8 or longer than [`line_bytes_max`](SocketConfig::line_bytes_max), and a frame that its
 //! [`Decoder`] refuses, are left out, counted, and reported with their batch as `RecordsRejected`; the records beside
-//! them stay.
+//! them stay. A line that is too long is passed over as it comes in, so one without an end fills no memory. A frame that
+//! announces more than [`frame_bytes_max`](SocketConfig::frame_bytes_max) ends its connection, before its content is
+//! waited for: there is no telling where the next one begins, so the next connection begins with a whole frame.
 //!
 //! # Other than in Spark
 //! - Spark puts U+FFFD for bytes that are no text, and has no limit for the length of a line.

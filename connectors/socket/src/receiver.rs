@@ -124,7 +124,7 @@ async fn connect<T: Data>(config: &SocketConfig, gate: &Gate<T, ()>) -> Result<T
         stream = TcpStream::connect((config.host.as_str(), config.port)) => {
             stream.map_err(|source| Error::Connect { address: address(), source })
         }
-        // By the job's clock.
+        // By the job's time, which a test moves.
         () = gate.sleep(config.connect_timeout) => {
             Err(Error::ConnectTimeout { address: address(), timeout: config.connect_timeout })
         }

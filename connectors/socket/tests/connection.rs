@@ -8,11 +8,10 @@ use std::io::Write as _;
 use std::net::{SocketAddrV4, TcpListener};
 use std::thread;
 
-use nix::sys::socket::sockopt::Linger;
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, setsockopt, socket,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, socket,
 };
-use support::{Job, ONE_BATCH, SOON, Server};
+use support::{Job, ONE_BATCH, SOON, Server, reset};
 use tidemill::{DStream, StreamingContext, Text, keys};
 use tidemill_socket::SocketStreams as _;
 
@@ -71,9 +70,7 @@ fn the_beginning_of_a_line_whose_connection_breaks_is_reported_and_is_no_record(
     let mut connection = server.accept();
     connection.write_all(b"whole\npart").unwrap();
     assert_eq!(job.records(1), ["whole"]);
-    // Closed without waiting for anything: the other side sees a reset, not an end.
-    setsockopt(&connection, Linger, &nix::libc::linger { l_onoff: 1, l_linger: 0 }).unwrap();
-    drop(connection);
+    reset(connection);
     let error = job.error();
     assert!(error.contains("lost the connection"), "{error}");
     server.accept().write_all(b"next\n").unwrap();
@@ -106,14 +103,6 @@ fn the_beginning_of_a_line_that_a_stop_cuts_off_is_reported_and_is_no_record() {
     let ended = job.stop();
     assert_eq!((ended.records, ended.rejected), (vec![Text::from("whole")], 1));
     assert!(ended.reasons[0].starts_with("the job stopped behind 4 bytes"), "{:?}", ended.reasons);
-}
-
-#[test]
-fn a_job_stops_while_its_server_is_silent() {
-    let server = Server::start();
-    let job = Job::start(ONE_BATCH, text_stream(server.port));
-    let _silent = server.accept();
-    assert!(job.stop().records.is_empty());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Start, wait, stop.
 
+use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +12,9 @@ use crate::ingest::Started;
 use crate::ledger::Ledger;
 use crate::metrics::Event;
 use crate::runtime::{Site, is_own_thread, spawn_own};
-use crate::scheduler::{Driver, Stop, first_batch, run_clock, run_driver};
+use crate::scheduler::{Control, Driver, Hands, Stop, Ticker, first_batch, run_clock, run_driver};
+use crate::source::place;
+use crate::transport::Member;
 use crate::words::{Error, Result, keys};
 
 /// A graceful stop waits for receivers as long as ten batches would take, as Spark does, where the setting says nothing.
@@ -59,8 +62,8 @@ impl StreamingContext {
             active::enter(graph, caller)?;
         }
         let interval = graph.interval();
-        let now = engine.runtime.now();
-        let (zero, first) = first_batch(now, interval);
+        let hands = Hands::new(&*engine.runtime);
+        let (zero, first) = first_batch(hands.now(), interval);
         if engine.members() == 1 {
             // With several members the driver agrees with member 0 first.
             graph.set_zero(zero);
@@ -69,15 +72,18 @@ impl StreamingContext {
         let job = format!("{name}-{:016x}", engine.runtime.random());
         let ledger = Ledger::in_memory(&job, engine.parallelism, interval.as_millis())?;
         let ended = Arc::clone(&inner.control);
+        let placed = self.place_receivers();
         let with = Started {
             engine: Arc::clone(engine),
             events: Arc::clone(&inner.events),
             block_interval: self.block_interval(),
+            rates: Arc::new(self.rates()?),
             restart_delay: conf.get_typed(keys::RECEIVER_RESTART_DELAY),
-            receiver_ended: Arc::new(move || ended.change(|_| ())),
+            placed: Arc::new(placed),
+            receiver_done: Arc::new(move || ended.change(|_| ())),
         };
         graph.set_phase(Phase::Active);
-        inner.events.post(Event::StreamingStarted { time: now });
+        inner.events.post(Event::StreamingStarted { time: hands.now() });
         graph.inputs().iter().try_for_each(|input| input.start(&with))?;
         let driver = Driver {
             engine: Arc::clone(engine),
@@ -96,17 +102,30 @@ impl StreamingContext {
             site: Site::new("batch", caller),
         };
         if engine.me() == 0 {
-            let (runtime, graph) = (Arc::clone(&engine.runtime), Arc::clone(graph));
-            let (control, events) = (Arc::clone(&inner.control), Arc::clone(&inner.events));
-            let max_jump = conf.get_typed(keys::MAX_JUMP);
-            let clock = move || run_clock(&runtime, &graph, &control, &events, first, max_jump);
-            spawn_own(&engine.runtime, "clock", clock);
+            let ticker = Ticker {
+                runtime: Arc::clone(&engine.runtime),
+                graph: Arc::clone(graph),
+                control: Arc::clone(&inner.control),
+                events: Arc::clone(&inner.events),
+                max_jump: conf.get_typed(keys::MAX_JUMP),
+            };
+            spawn_own(&engine.runtime, "clock", move || run_clock(&ticker, first, hands));
         }
         spawn_own(&engine.runtime, "driver", move || run_driver(&driver, zero));
         if conf.get_typed(keys::STOP_GRACEFULLY_ON_SHUTDOWN) && !conf.get_typed(keys::ALLOW_SEVERAL) {
             signals::listen(&inner.control);
         }
         Ok(())
+    }
+
+    /// The member of each receiver, by its number; the same on every member.
+    fn place_receivers(&self) -> BTreeMap<usize, u32> {
+        let (numbers, preferred): (Vec<usize>, Vec<Option<String>>) =
+            self.0.graph.inputs().iter().filter_map(|input| input.receiver()).unzip();
+        let transport = &self.0.engine.transport;
+        let hosts: Vec<Option<String>> =
+            (0..transport.members()).map(|member| transport.host(Member(member))).collect();
+        numbers.into_iter().zip(place(&preferred, &hosts)).collect()
     }
 
     fn block_interval(&self) -> Duration {
@@ -178,8 +197,13 @@ impl StreamingContext {
         if self.0.graph.phase() == Phase::Initialized {
             return Err(not_started());
         }
-        let deadline = timeout.map(|timeout| self.0.engine.runtime.now() + timeout);
-        let ended = self.0.control.wait_until(deadline, |control| control.ended.then_some(())).is_some();
+        let ready = |control: &mut Control| control.ended.then_some(());
+        let ended = if let Some(timeout) = timeout {
+            self.0.control.wait_for(timeout, ready).is_some()
+        } else {
+            self.0.control.wait(ready);
+            true
+        };
         self.outcome()?;
         Ok(ended)
     }

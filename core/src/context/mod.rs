@@ -3,6 +3,7 @@
 mod active;
 mod inputs;
 mod lifecycle;
+mod rates;
 mod signals;
 mod streams;
 
@@ -16,6 +17,7 @@ use parking_lot::Mutex;
 
 use crate::data::Data;
 use crate::dstream::{Graph, Phase};
+use crate::ingest::MakeEstimator;
 use crate::memory::{Budget, Spill};
 use crate::metrics::{EventBus, StreamingListener};
 use crate::rdd::{Accumulate, Accumulator, Broadcast, Engine, Job, Rdd};
@@ -54,8 +56,9 @@ struct Inner {
     control: Arc<Monitor<Control>>,
     cancelled: Arc<AtomicBool>,
     failure: Arc<Mutex<Option<Arc<Error>>>>,
+    // The job's own, if it brings one.
+    estimator: Mutex<Option<MakeEstimator>>,
     made_at: &'static Location<'static>,
-    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "the test kit moves it on"))]
     clock: Clock,
     // Batches that a test has waited for on a member that follows the first.
     #[cfg(feature = "testing")]
@@ -121,6 +124,7 @@ impl StreamingContext {
             control,
             cancelled: Arc::default(),
             failure: Arc::default(),
+            estimator: Mutex::default(),
             made_at,
             clock,
             #[cfg(feature = "testing")]

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::rates::InputRate;
 use super::{Input, InputOf, Settled, Started};
+use crate::backpressure::BatchReport;
 use crate::data::Data;
 use crate::rdd::{Job, Node, Part, Rdd, decode_all, encode_all};
-use crate::runtime::{Site, TaskContext};
+use crate::runtime::{Runtime, Site, TaskContext};
 use crate::source::{Ask, DirectInput, InputContext, Rejects};
-use crate::words::{BatchTime, Result};
+use crate::words::{BatchTime, Rate, Result};
 
 /// How long an input may take to name its ranges.
 const PLAN_WITHIN: Duration = Duration::from_secs(10);
@@ -22,6 +24,54 @@ pub(crate) struct DirectSource<D: DirectInput> {
     number: usize,
     state: Mutex<State<D>>,
     me: std::sync::OnceLock<u32>,
+    rate: std::sync::OnceLock<AskedRate>,
+}
+
+/// How many records are asked for. On member 0 only.
+struct AskedRate {
+    rate: InputRate,
+    runtime: Arc<dyn Runtime>,
+    interval: Duration,
+    state: Mutex<Limit>,
+}
+
+struct Limit {
+    now: Option<Rate>,
+    // Batches that are not done: their records, and whether the ranges hold all that was asked for.
+    planned: Vec<(BatchTime, u64, bool)>,
+    asked: Option<u64>,
+}
+
+impl AskedRate {
+    /// The most records for `batch`. A batch that is late by a whole interval gets half: so the job catches up, and as those that
+    /// are late run one behind the other, it computes no less.
+    fn ask(&self, batch: BatchTime) -> Option<u64> {
+        let late = self.runtime.now().saturating_sub(batch.since_epoch()) > self.interval;
+        let time = if late { self.interval / 2 } else { self.interval };
+        let mut state = self.state.lock();
+        state.asked = state.now.map(|rate| rate.records_in(time));
+        state.asked
+    }
+
+    /// What the ranges of `batch` hold, as far as that is known without reading them.
+    fn planned(&self, batch: BatchTime, records: Option<u64>) {
+        let mut state = self.state.lock();
+        let Some(records) = records else {
+            // Nobody can tell what a batch of this input costs: a rate would never move.
+            state.now = None;
+            return;
+        };
+        let held_back = state.asked.is_some_and(|asked| records >= asked);
+        state.planned.push((batch, records, held_back));
+    }
+
+    fn completed(&self, batch: BatchTime, report: Option<&BatchReport>) {
+        let done = self.state.lock().planned.extract_if(.., |(planned, ..)| *planned <= batch).last();
+        let Some((_, records, held_back)) = done else { return };
+        if let Some(rate) = self.rate.estimate(report, records, held_back) {
+            self.state.lock().now = Some(rate);
+        }
+    }
 }
 
 struct State<D: DirectInput> {
@@ -66,6 +116,7 @@ impl<D: DirectInput> DirectSource<D> {
             number,
             state: Mutex::new(state),
             me: std::sync::OnceLock::new(),
+            rate: std::sync::OnceLock::new(),
         }
     }
 
@@ -82,6 +133,12 @@ impl<D: DirectInput> Input for DirectSource<D> {
     fn start(&self, with: &Started) -> Result<()> {
         let me = with.engine.me();
         let _ = self.me.set(me);
+        if me == 0 {
+            let rate = with.rates.of_input(None);
+            let state = Mutex::new(Limit { now: with.rates.initial, planned: Vec::new(), asked: None });
+            let runtime = Arc::clone(&with.engine.runtime);
+            let _ = self.rate.set(AskedRate { rate, runtime, interval: with.rates.interval, state });
+        }
         let context =
             InputContext::new(&with.engine.runtime, &with.events, self.number, self.input.name(), me);
         self.input.start(&context)
@@ -92,10 +149,10 @@ impl<D: DirectInput> Input for DirectSource<D> {
         if self.me.get() != Some(&0) {
             return Ok(Vec::new());
         }
+        let records_max = self.rate.get().and_then(|rate| rate.ask(batch));
         // Under the lock: a position may be large, and nobody else asks for it before the answer.
-        let ranges = self
-            .input
-            .plan(&self.state.lock().position, &Ask { batch, records_max: None, within: PLAN_WITHIN })?;
+        let ranges =
+            self.input.plan(&self.state.lock().position, &Ask { batch, records_max, within: PLAN_WITHIN })?;
         encode_all(&ranges)
     }
 
@@ -110,6 +167,9 @@ impl<D: DirectInput> Input for DirectSource<D> {
             description: described(&ranges),
             replayable: true,
         };
+        if let Some(rate) = self.rate.get() {
+            rate.planned(batch, ranges.iter().map(|range| self.input.records(range)).sum());
+        }
         let mut state = self.state.lock();
         ranges.iter().for_each(|range| D::advance(&mut state.position, range));
         let rejects = Arc::new(ranges.iter().map(|_| Rejects::default()).collect());
@@ -121,6 +181,16 @@ impl<D: DirectInput> Input for DirectSource<D> {
         for range in self.batch(batch).iter().flat_map(|batch| batch.ranges.iter()) {
             self.input.prefetch(range);
         }
+    }
+
+    fn completed(&self, batch: BatchTime, report: Option<&BatchReport>) {
+        if let Some(rate) = self.rate.get() {
+            rate.completed(batch, report);
+        }
+    }
+
+    fn rate_limit(&self) -> Option<Rate> {
+        self.rate.get()?.state.lock().now
     }
 
     fn committed(&self, _batch: BatchTime) {

@@ -8,9 +8,11 @@ mod channel;
 mod direct;
 mod pump;
 mod queue;
+mod rates;
 mod receiver;
 mod threaded;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,11 +21,13 @@ pub use self::channel::Sender;
 pub(crate) use self::direct::DirectSource;
 pub use self::queue::RddQueue;
 pub(crate) use self::queue::{QueueSource, WhenEmpty};
+pub(crate) use self::rates::{MakeEstimator, Rates};
 pub(crate) use self::receiver::ReceiverSource;
 pub(crate) use self::threaded::Threaded;
+use crate::backpressure::BatchReport;
 use crate::metrics::EventBus;
 use crate::rdd::{Engine, Job, Rdd};
-use crate::words::{BatchTime, Result};
+use crate::words::{BatchTime, Rate, Result};
 
 /// What an input settled on for a batch.
 #[derive(Clone, Debug, Default)]
@@ -45,8 +49,12 @@ pub(crate) struct Started {
     pub(crate) block_interval: Duration,
     /// The pause before a receiver is started for the second time.
     pub(crate) restart_delay: Duration,
-    /// Called whenever a receiver has ended.
-    pub(crate) receiver_ended: Arc<dyn Fn() + Send + Sync>,
+    /// How fast records may come in.
+    pub(crate) rates: Arc<Rates>,
+    /// The member that runs each receiver, by its number.
+    pub(crate) placed: Arc<BTreeMap<usize, u32>>,
+    /// Called whenever a receiver has ended, or will emit no more.
+    pub(crate) receiver_done: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// An input of the job, as the scheduler sees it. One order for all: cut, offer, settle, (the batch runs), committed,
@@ -54,6 +62,11 @@ pub(crate) struct Started {
 pub(crate) trait Input: Send + Sync {
     /// Its name for people.
     fn name(&self) -> String;
+
+    /// What one member runs: its number, and the host that it prefers. None for an input that all members have.
+    fn receiver(&self) -> Option<(usize, Option<String>)> {
+        None
+    }
 
     /// The job starts.
     fn start(&self, with: &Started) -> Result<()>;
@@ -70,6 +83,15 @@ pub(crate) trait Input: Send + Sync {
     /// The plan of `batch` is durable: fetching may begin.
     fn planned(&self, _batch: BatchTime) {}
 
+    /// `batch` is done, committed or not. The report has its times; what it had of this input is for the input to say. None
+    /// where nothing was computed.
+    fn completed(&self, _batch: BatchTime, _report: Option<&BatchReport>) {}
+
+    /// The rate to which this member limits the input; none without a limit, and where another member has the input.
+    fn rate_limit(&self) -> Option<Rate> {
+        None
+    }
+
     /// commit(`batch`) is durable.
     fn committed(&self, _batch: BatchTime) {}
 
@@ -84,7 +106,16 @@ pub(crate) trait Input: Send + Sync {
     /// No more comes in; what is in stays.
     fn stop(&self) {}
 
-    /// Whether the input still runs after it was told to stop.
+    /// Whether more may come in, though the input was told to stop.
+    fn is_reading(&self) -> bool {
+        false
+    }
+
+    /// No batch is committed any more: who waits for that learns of the end.
+    fn close(&self) {}
+
+    /// Whether the input still runs after it was told to stop. It may, though nothing more comes in: to acknowledge what the
+    /// last batch commits.
     fn is_running(&self) -> bool {
         false
     }

@@ -7,14 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use super::rates::InputRate;
 use super::{Input, InputOf, Settled, Started};
+use crate::backpressure::BatchReport;
 use crate::data::{Chunk, Chunks, Data, Wire};
+use crate::metrics::{Event, EventBus};
 use crate::rdd::{Job, Kept, Node, Part, Rdd};
 use crate::runtime::{Site, TaskContext};
 use crate::source::{
-    Gate, GateControl, InputBlock, Receiver, Rejects, Sealed, Segment, Supervisor, supervise,
+    Gate, GateControl, InputBlock, Limiter, Receiver, Rejects, Sealed, Segment, Supervisor, Watch, supervise,
 };
-use crate::words::{BatchTime, Error, Result};
+use crate::words::{BatchTime, Error, Rate, Result};
 
 /// The input behind a receiver: blocks of the gate, one partition each.
 pub(crate) struct ReceiverSource<R: Receiver> {
@@ -25,7 +28,9 @@ pub(crate) struct ReceiverSource<R: Receiver> {
     // The member that runs it; all others only hear of its blocks.
     number: usize,
     control: OnceLock<GateControl<R::Record, R::Position>>,
+    rate: OnceLock<(InputRate, Arc<Limiter>)>,
     running: Arc<AtomicBool>,
+    events: OnceLock<Arc<EventBus>>,
     batches: Mutex<Vec<Batch<R::Record>>>,
 }
 
@@ -55,7 +60,9 @@ impl<R: Receiver> ReceiverSource<R> {
             receiver: Mutex::new(Some(Arc::new(receiver))),
             number,
             control: OnceLock::new(),
+            rate: OnceLock::new(),
             running: Arc::default(),
+            events: OnceLock::new(),
             batches: Mutex::default(),
         }
     }
@@ -70,31 +77,37 @@ impl<R: Receiver> Input for ReceiverSource<R> {
         self.name.clone()
     }
 
+    fn receiver(&self) -> Option<(usize, Option<String>)> {
+        let receiver = self.receiver.lock().clone();
+        receiver.map(|receiver| (self.number, receiver.preferred_host()))
+    }
+
     fn start(&self, with: &Started) -> Result<()> {
         let engine = &with.engine;
         let receiver = self.receiver.lock().take();
-        // Receivers are spread over the members, in the order in which they were drawn.
-        if self.number as u32 % engine.members() != engine.me() {
+        let _ = self.events.set(Arc::clone(&with.events));
+        if with.placed.get(&self.number) != Some(&engine.me()) {
             return Ok(());
         }
-        let (gate, control) = Gate::new(&engine.runtime, &engine.budget, with.block_interval);
-        let supervisor = Supervisor {
-            runtime: Arc::clone(&engine.runtime),
-            events: Arc::clone(&with.events),
-            first_pause: with.restart_delay,
-            stream_id: self.number,
-            member: engine.me(),
-        };
+        let limiter = Arc::new(Limiter::new(&engine.runtime, with.rates.interval, with.block_interval));
+        let rate = with.rates.of_input(with.rates.max);
+        limiter.set(rate.within(with.rates.initial));
+        let (gate, control) = Gate::new(&engine.runtime, &engine.budget, &limiter, with.block_interval);
+        let _ = self.rate.set((rate, limiter));
+        let named = (self.number, self.name.clone());
+        let watch = Watch::new(&engine.runtime, &with.events, &with.receiver_done, named, engine.me());
+        let supervisor =
+            Supervisor { runtime: Arc::clone(&engine.runtime), watch, first_pause: with.restart_delay };
         let (Some(receiver), Ok(())) = (receiver, self.control.set(control)) else {
             return Err(Error::new("a receiver was started twice; please report this"));
         };
         self.running.store(true, Ordering::Release);
         let running = Arc::clone(&self.running);
-        let ended = Arc::clone(&with.receiver_ended);
+        let done = Arc::clone(&with.receiver_done);
         let future = async move {
             supervise(supervisor, receiver, gate).await;
             running.store(false, Ordering::Release);
-            ended();
+            done();
         };
         engine.runtime.spawn_io(&self.name, Box::pin(future));
         Ok(())
@@ -109,6 +122,13 @@ impl<R: Receiver> Input for ReceiverSource<R> {
     fn offer(&self, time: BatchTime) -> Result<Vec<u8>> {
         let (blocks, rejected_at_gate) =
             self.control.get().map(|control| control.take(time)).unwrap_or_default();
+        let records = self.control.get().map_or(0, GateControl::take_repeated);
+        if records > 0
+            && let Some(events) = self.events.get()
+        {
+            let (stream_id, input) = (self.number, self.name.clone());
+            events.post(Event::RecordsRepeated { batch: time, stream_id, input, records });
+        }
         let mut bytes = Vec::new();
         Offer { records: blocks.iter().map(|block| block.records).collect() }.encode(&mut bytes)?;
         let mine = blocks.into_iter().map(Arc::new).collect();
@@ -135,6 +155,19 @@ impl<R: Receiver> Input for ReceiverSource<R> {
         Ok(settled)
     }
 
+    fn completed(&self, batch: BatchTime, report: Option<&BatchReport>) {
+        let Some((rate, limiter)) = self.rate.get() else { return };
+        let times = report.map(|report| (report.scheduling_delay, report.processing)).unwrap_or_default();
+        let (records, held_back) = limiter.completed(batch, times.0, times.1);
+        if let Some(rate) = rate.estimate(report, records, held_back) {
+            limiter.set(Some(rate));
+        }
+    }
+
+    fn rate_limit(&self) -> Option<Rate> {
+        self.rate.get()?.1.rate()
+    }
+
     fn committed(&self, batch: BatchTime) {
         if let Some(control) = self.control.get() {
             control.committed(batch);
@@ -157,6 +190,16 @@ impl<R: Receiver> Input for ReceiverSource<R> {
         drop(self.receiver.lock().take());
         if let Some(control) = self.control.get() {
             control.stop();
+        }
+    }
+
+    fn is_reading(&self) -> bool {
+        self.is_running() && !self.control.get().is_some_and(GateControl::is_finished)
+    }
+
+    fn close(&self) {
+        if let Some(control) = self.control.get() {
+            control.close();
         }
     }
 

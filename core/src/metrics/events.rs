@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::words::BatchTime;
+use crate::words::{BatchTime, Rate};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +16,7 @@ pub enum Event {
     },
     /// A receiver runs, for the first time or again.
     ReceiverStarted(ReceiverInfo),
-    /// A receiver reported an error; it goes on, or is started again after a pause.
+    /// A receiver reported an error and goes on, or its run has failed; its state says which.
     ReceiverError(ReceiverInfo),
     /// A receiver has ended for good.
     ReceiverStopped(ReceiverInfo),
@@ -36,6 +36,14 @@ pub enum Event {
         from: BatchTime,
         /// The batch that is next.
         to: BatchTime,
+    },
+    /// The job's clock was set back by more than a batch interval. Batches go on at the pace of the interval, and their
+    /// times go on rising: they are ahead of the clock until it is set forward again.
+    ClockSetBack {
+        /// By how much.
+        by: Duration,
+        /// The batch that is next.
+        next: BatchTime,
     },
     /// Records that were received are gone, because the process that held them is.
     RecordsLost {
@@ -66,6 +74,35 @@ pub enum Event {
         /// What was wrong with the first.
         reason: String,
     },
+    /// Records that a receiver emitted again, as it does behind a restart, were left out: their positions were in before.
+    RecordsRepeated {
+        /// The batch that they would have belonged to.
+        batch: BatchTime,
+        /// The input stream's number.
+        stream_id: usize,
+        /// The input's name.
+        input: String,
+        /// How many.
+        records: u64,
+    },
+}
+
+/// What a receiver does just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReceiverState {
+    /// It runs.
+    #[doc(alias = "ACTIVE")]
+    Active,
+    /// Its run has failed; the next one begins behind a pause.
+    #[doc(alias = "SCHEDULED")]
+    Restarting {
+        /// How long the pause is.
+        pause: Duration,
+    },
+    /// It has ended for good: its source has, the job stops, or its error said that trying again is useless.
+    #[doc(alias = "INACTIVE")]
+    Stopped,
 }
 
 /// A receiver, as listeners see it.
@@ -75,8 +112,8 @@ pub struct ReceiverInfo {
     pub stream_id: usize,
     /// Its name, as in `socket localhost:9999`.
     pub name: String,
-    /// Whether it runs.
-    pub active: bool,
+    /// What it does.
+    pub state: ReceiverState,
     /// The member it runs on.
     pub member: u32,
     /// The last error, if there was one.
@@ -85,6 +122,17 @@ pub struct ReceiverInfo {
     pub last_error_time: Option<Duration>,
     /// How often it was started.
     pub starts: u64,
+    /// How many of its runs ended with an error or a panic.
+    pub failures: u64,
+    /// How many of these ended with a panic.
+    pub panics: u64,
+}
+
+impl ReceiverInfo {
+    /// Whether it runs.
+    pub fn is_active(&self) -> bool {
+        self.state == ReceiverState::Active
+    }
 }
 
 /// What an input gave to a batch.
@@ -98,6 +146,8 @@ pub struct InputInfo {
     pub records: u64,
     /// Ranges, files or blocks in words.
     pub description: String,
+    /// What the input is limited to; none without a limit, and where another member limits it.
+    pub rate_limit: Option<Rate>,
 }
 
 /// A batch, as listeners see it.

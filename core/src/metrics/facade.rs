@@ -9,6 +9,7 @@ pub(crate) const BATCHES: &str = "tidemill_batches_completed_total";
 pub(crate) const BATCHES_FAILED: &str = "tidemill_batches_failed_total";
 pub(crate) const RECORDS: &str = "tidemill_records_total";
 pub(crate) const REJECTED: &str = "tidemill_records_rejected_total";
+pub(crate) const REPEATED: &str = "tidemill_records_repeated_total";
 pub(crate) const LOST: &str = "tidemill_records_lost_total";
 pub(crate) const PROCESSING: &str = "tidemill_batch_processing_seconds";
 pub(crate) const SCHEDULING: &str = "tidemill_batch_scheduling_delay_seconds";
@@ -23,6 +24,7 @@ pub(super) fn count(event: &Event) {
         Event::ReceiverError(_) => counter!(RECEIVER_ERRORS).increment(1),
         Event::RecordsLost { records, .. } => counter!(LOST).increment(*records),
         Event::RecordsRejected { records, .. } => counter!(REJECTED).increment(*records),
+        Event::RecordsRepeated { records, .. } => counter!(REPEATED).increment(*records),
         _ => {}
     }
 }

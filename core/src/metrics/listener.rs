@@ -59,8 +59,10 @@ pub(super) fn tell(listener: &dyn StreamingListener, event: &Event) {
         Event::OutputOperationStarted(operation) => listener.on_output_operation_started(operation),
         Event::OutputOperationCompleted(operation) => listener.on_output_operation_completed(operation),
         Event::ClockJumped { .. }
+        | Event::ClockSetBack { .. }
         | Event::InputWarning { .. }
         | Event::RecordsLost { .. }
-        | Event::RecordsRejected { .. } => {}
+        | Event::RecordsRejected { .. }
+        | Event::RecordsRepeated { .. } => {}
     }
 }

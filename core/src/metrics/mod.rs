@@ -6,6 +6,6 @@ mod facade;
 mod listener;
 
 pub(crate) use self::bus::EventBus;
-pub use self::events::{BatchInfo, Event, InputInfo, OutputOperationInfo, ReceiverInfo};
+pub use self::events::{BatchInfo, Event, InputInfo, OutputOperationInfo, ReceiverInfo, ReceiverState};
 pub(crate) use self::facade::ACCUMULATOR;
 pub use self::listener::StreamingListener;

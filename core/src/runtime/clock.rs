@@ -21,13 +21,18 @@ pub enum Clock {
 
 /// A clock that stands still until somebody moves it. Clones are the same clock.
 ///
+/// [`advance`](Self::advance) lets time pass; [`set`](Self::set) is what happens to a system's clock that is corrected: it
+/// shows another time, and none has passed.
+///
 /// ```
 /// use std::time::Duration;
 /// use tidemill::ManualClock;
 ///
 /// let clock = ManualClock::at(Duration::from_secs(10));
 /// clock.advance(Duration::from_secs(2));
-/// assert_eq!(clock.now(), Duration::from_secs(12));
+/// clock.set(Duration::from_secs(5));
+/// assert_eq!(clock.now(), Duration::from_secs(5));
+/// assert_eq!(clock.uptime(), Duration::from_secs(2));
 /// ```
 #[derive(Clone, Default)]
 pub struct ManualClock(Arc<Mutex<State>>);
@@ -35,7 +40,9 @@ pub struct ManualClock(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     now: Duration,
+    uptime: Duration,
     bells: Vec<Weak<dyn Bell>>,
+    // Until which uptime.
     sleepers: Vec<(Duration, Waker)>,
 }
 
@@ -52,18 +59,20 @@ impl ManualClock {
         self.0.lock().now
     }
 
-    /// Moves it forward.
-    pub fn advance(&self, by: Duration) {
-        self.set(self.now() + by);
+    /// How far it was moved forward since it was made.
+    pub fn uptime(&self) -> Duration {
+        self.0.lock().uptime
     }
 
-    /// Sets it, also back, as a system clock that was corrected.
-    pub fn set(&self, now: Duration) {
+    /// Moves it forward: so much time passes.
+    pub fn advance(&self, by: Duration) {
         let (bells, due) = {
             let mut state = self.0.lock();
-            state.now = now;
+            state.now += by;
+            state.uptime += by;
+            let uptime = state.uptime;
             state.bells.retain(|bell| bell.strong_count() > 0);
-            let due = state.sleepers.extract_if(.., |(until, _)| *until <= now).map(|(_, waker)| waker);
+            let due = state.sleepers.extract_if(.., |(until, _)| *until <= uptime).map(|(_, waker)| waker);
             let due: Vec<Waker> = due.collect();
             (state.bells.clone(), due)
         };
@@ -71,15 +80,22 @@ impl ManualClock {
         due.into_iter().for_each(Waker::wake);
     }
 
+    /// Sets it, forward or back, as a system clock that was corrected: no time passes, so nobody who waits goes on. A job
+    /// sees it when its next batch is due.
+    pub fn set(&self, now: Duration) {
+        self.0.lock().now = now;
+    }
+
     pub(super) fn register(&self, bell: &Arc<dyn Bell>) {
         self.0.lock().bells.push(Arc::downgrade(bell));
     }
 
-    pub(super) fn sleep_until(&self, until: Duration) -> BoxFuture<'static, ()> {
+    pub(super) fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
         let clock = self.clone();
+        let until = self.uptime().saturating_add(time);
         Box::pin(std::future::poll_fn(move |context| {
             let mut state = clock.0.lock();
-            if state.now >= until {
+            if state.uptime >= until {
                 return Poll::Ready(());
             }
             state.sleepers.push((until, context.waker().clone()));

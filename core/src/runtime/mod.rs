@@ -47,14 +47,15 @@ pub trait Runtime: Send + Sync + Debug + 'static {
     /// Runs a receiver or a timer on the I/O threads.
     fn spawn_io(&self, name: &str, future: BoxFuture<'static, ()>);
 
-    /// Time since the Unix epoch on the job's clock; may jump.
+    /// Time since the Unix epoch on the job's clock; may jump, forward and back, when somebody sets it. For the names of
+    /// batches and for people; never for how long something takes.
     fn now(&self) -> Duration;
 
-    /// Time since this runtime was made; never goes back. For durations.
+    /// Time since this runtime was made; never goes back and never jumps. For durations, pauses and deadlines.
     fn uptime(&self) -> Duration;
 
-    /// Resolves once [`now`](Self::now) has reached `time`.
-    fn sleep_until(&self, time: Duration) -> BoxFuture<'static, ()>;
+    /// Resolves once [`uptime`](Self::uptime) has gone on by `time` from here: a clock that is set changes nothing.
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
 
     /// Something to wait on; see [`Monitor`].
     fn bell(&self) -> Arc<dyn Bell>;
@@ -83,7 +84,7 @@ pub trait Bell: Send + Sync + Debug {
     /// Rings: everybody who waits looks again.
     fn ring(&self);
 
-    /// Waits until it has rung more than `heard` times, or until [`Runtime::now`] has reached `deadline`. May return
-    /// early.
+    /// Waits until it has rung more than `heard` times, or until [`Runtime::uptime`] has reached `deadline`. May
+    /// return early.
     fn wait(&self, heard: u64, deadline: Option<Duration>);
 }

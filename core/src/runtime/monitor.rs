@@ -44,8 +44,17 @@ impl<T> Monitor<T> {
         }
     }
 
-    /// As [`wait`](Self::wait), but not beyond `deadline` on the job's clock: `None` then.
-    pub fn wait_until<R>(
+    /// As [`wait`](Self::wait), but for at most `patience`, whatever the job's clock is set to meanwhile: `None` then.
+    pub fn wait_for<R>(&self, patience: Duration, ready: impl FnMut(&mut T) -> Option<R>) -> Option<R> {
+        // A time that no clock will ever show is no deadline.
+        match self.runtime.uptime().checked_add(patience) {
+            Some(deadline) => self.wait_until(Some(deadline), ready),
+            None => Some(self.wait(ready)),
+        }
+    }
+
+    /// Waits until `ready` gives something, or [`Runtime::uptime`] has reached `deadline`.
+    fn wait_until<R>(
         &self,
         deadline: Option<Duration>,
         mut ready: impl FnMut(&mut T) -> Option<R>,
@@ -56,7 +65,7 @@ impl<T> Monitor<T> {
             if let Some(result) = ready(&mut self.value.lock()) {
                 return Some(result);
             }
-            if deadline.is_some_and(|deadline| self.runtime.now() >= deadline) {
+            if deadline.is_some_and(|deadline| self.runtime.uptime() >= deadline) {
                 return None;
             }
             self.bell.wait(heard, deadline);

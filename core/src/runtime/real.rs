@@ -119,28 +119,29 @@ impl Runtime for RealRuntime {
     fn uptime(&self) -> Duration {
         match &self.clock {
             Clock::System => self.made.elapsed(),
-            Clock::Manual(clock) => clock.now(),
+            Clock::Manual(clock) => clock.uptime(),
         }
     }
 
-    fn sleep_until(&self, time: Duration) -> BoxFuture<'static, ()> {
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
         match &self.clock {
-            // Made by the first poll, which is in tokio; the caller need not be.
             Clock::System => {
-                Box::pin(async move { tokio::time::sleep(time.saturating_sub(system_now())).await })
+                let from = Instant::now();
+                // Made by the first poll, which is in tokio; the caller need not be.
+                Box::pin(async move { tokio::time::sleep(time.saturating_sub(from.elapsed())).await })
             }
-            Clock::Manual(clock) => clock.sleep_until(time),
+            Clock::Manual(clock) => clock.sleep(time),
         }
     }
 
     fn bell(&self) -> Arc<dyn Bell> {
         match &self.clock {
             Clock::System => {
-                Arc::new(SystemBell { rings: Mutex::new(0), rung: Condvar::new(), by_hand: false })
+                Arc::new(SystemBell { rings: Mutex::new(0), rung: Condvar::new(), since: Some(self.made) })
             }
             Clock::Manual(clock) => {
                 let bell: Arc<dyn Bell> =
-                    Arc::new(SystemBell { rings: Mutex::new(0), rung: Condvar::new(), by_hand: true });
+                    Arc::new(SystemBell { rings: Mutex::new(0), rung: Condvar::new(), since: None });
                 clock.register(&bell);
                 bell
             }
@@ -173,8 +174,8 @@ fn share<'scope>(scope: &rayon::Scope<'scope>, helpers: usize, work: &'scope (im
 struct SystemBell {
     rings: Mutex<u64>,
     rung: Condvar,
-    // With a manual clock, the clock rings at every move; the system's time means nothing then.
-    by_hand: bool,
+    // When uptime was zero. With a manual clock, the clock rings at every move; the system's time means nothing then.
+    since: Option<Instant>,
 }
 
 impl Bell for SystemBell {
@@ -192,9 +193,9 @@ impl Bell for SystemBell {
         if *rings > heard {
             return;
         }
-        match deadline {
-            Some(deadline) if !self.by_hand => {
-                self.rung.wait_for(&mut rings, deadline.saturating_sub(system_now()));
+        match (deadline, self.since) {
+            (Some(deadline), Some(since)) => {
+                self.rung.wait_for(&mut rings, deadline.saturating_sub(since.elapsed()));
             }
             _ => self.rung.wait(&mut rings),
         }
@@ -208,7 +209,7 @@ mod tests {
     #[test]
     fn a_sleep_may_be_made_where_no_tokio_is() {
         let runtime = RealRuntime::new(1, Clock::System).unwrap();
-        let mut sleep = runtime.sleep_until(runtime.now());
+        let mut sleep = runtime.sleep(Duration::ZERO);
         assert!(runtime.block_on_for(sleep.as_mut(), Duration::from_mins(1)));
     }
 }

@@ -2,11 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::control::Stop;
 use super::driver::Driver;
+use crate::backpressure::BatchReport;
 use crate::dstream::{Generated, OutputOperation};
 use crate::ingest::{Input, Settled};
 use crate::ledger::{Entry, PlannedInput, SavedOutput};
@@ -32,14 +34,14 @@ struct Running {
 impl Driver {
     /// Runs one batch from its plan to its publication.
     pub(super) fn batch(&self, time: BatchTime) -> Result<()> {
-        let now = || self.engine.runtime.now();
         let job = Job::new(&self.engine, time, self.ledger.epoch(), Arc::clone(&self.cancelled));
         let inputs = self.plan(time, &job)?;
+        let watch = Stopwatch::start(&self.engine.runtime);
         let mut info = BatchInfo {
             batch_time: time,
             inputs,
-            submission_time: time.since_epoch(),
-            processing_start_time: Some(now()),
+            submission_time: self.submission_time(time),
+            processing_start_time: Some(watch.started),
             processing_end_time: None,
             output_operations: Vec::new(),
             failure_reason: None,
@@ -53,6 +55,7 @@ impl Driver {
         if running.is_empty() && failed.is_none() {
             // No output is due at this time (its slide is longer than the batch): the plan is committed, nobody hears.
             self.commit(time, &job, None, &[])?;
+            self.tell_inputs(&info);
             return Ok(());
         }
         self.events.post(Event::BatchStarted(info.clone()));
@@ -72,7 +75,8 @@ impl Driver {
         if let Err(error) = &committed {
             info.failure_reason = Some(error.chain());
         }
-        info.processing_end_time = Some(now());
+        info.processing_end_time = Some(watch.stop(&self.engine.runtime));
+        self.tell_inputs(&info);
         self.events.post(Event::BatchCompleted(info));
         committed?;
         match failure {
@@ -83,6 +87,25 @@ impl Driver {
             }
             None => Ok(()),
         }
+    }
+
+    /// When the batch was due, by the job's clock. The last one of a graceful stop comes before its time.
+    pub(super) fn submission_time(&self, time: BatchTime) -> Duration {
+        let due = time.since_epoch().saturating_sub(self.control.read(|control| control.ahead));
+        due.min(self.engine.runtime.now())
+    }
+
+    /// The inputs learn how long the batch waited and was computed, if it was.
+    fn tell_inputs(&self, info: &BatchInfo) {
+        let report = info.processing_delay().map(|processing| {
+            let mut report = BatchReport::new(self.graph.interval().as_duration());
+            // By the time that never jumps.
+            report.completed = self.engine.runtime.uptime();
+            report.scheduling_delay = info.scheduling_delay().unwrap_or_default();
+            report.processing = processing;
+            report
+        });
+        self.graph.inputs().iter().for_each(|input| input.completed(info.batch_time, report.as_ref()));
     }
 
     /// Names the exact input of the batch, and makes it durable before any task runs.
@@ -109,7 +132,8 @@ impl Driver {
             let settled = input.settle(time, &of_input).map_err(|error| no_plan(&**input, time, error))?;
             let Settled { records, description, replayable } = settled;
             planned.push(PlannedInput { records, replayable });
-            infos.push(InputInfo { stream_id, name: input.name(), records, description });
+            let rate_limit = input.rate_limit();
+            infos.push(InputInfo { stream_id, name: input.name(), records, description, rate_limit });
         }
         self.write_down(job, &Entry::Planned { batch: time, offers, inputs: planned })?;
         inputs.iter().for_each(|input| input.planned(time));
@@ -246,6 +270,22 @@ impl Driver {
     }
 }
 
+/// When something began by the job's clock, and how long it took, whatever that clock was set to meanwhile.
+struct Stopwatch {
+    started: Duration,
+    uptime: Duration,
+}
+
+impl Stopwatch {
+    fn start(runtime: &Arc<dyn Runtime>) -> Self {
+        Self { started: runtime.now(), uptime: runtime.uptime() }
+    }
+
+    fn stop(&self, runtime: &Arc<dyn Runtime>) -> Duration {
+        self.started + runtime.uptime().saturating_sub(self.uptime)
+    }
+}
+
 /// What a thread needs to run an output operation.
 struct OutputRunner {
     events: Arc<EventBus>,
@@ -254,13 +294,14 @@ struct OutputRunner {
 
 impl OutputRunner {
     fn run(&self, mut one: Running) -> (Running, Result<()>) {
-        one.info.start_time = Some(self.runtime.now());
+        let watch = Stopwatch::start(&self.runtime);
+        one.info.start_time = Some(watch.started);
         self.events.post(Event::OutputOperationStarted(one.info.clone()));
         let result = match one.work.take() {
             Some(work) => guarded(work),
             None => Ok(()),
         };
-        one.info.end_time = Some(self.runtime.now());
+        one.info.end_time = Some(watch.stop(&self.runtime));
         let result = result.map_err(|error| failed_output(&one.info, error));
         one.info.failure_reason = result.as_ref().err().map(Error::chain);
         self.events.post(Event::OutputOperationCompleted(one.info.clone()));

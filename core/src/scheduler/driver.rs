@@ -8,8 +8,10 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::batch::guarded;
+use super::clock::submitted;
 use super::control::{Control, Stop};
 use crate::dstream::{Graph, Phase};
+use crate::ingest::Input;
 use crate::ledger::Ledger;
 use crate::metrics::EventBus;
 use crate::rdd::{Engine, Job};
@@ -43,7 +45,7 @@ pub(crate) struct Driver {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 enum Next {
     Batch(BatchTime),
-    /// The last one, if anything is left.
+    /// The last one, if anybody has something left.
     LastBatch(BatchTime),
     Stop,
 }
@@ -64,8 +66,11 @@ pub(crate) fn run_driver(driver: &Driver, zero: BatchTime) {
     }
     driver.control.change(|control| control.ask_stop(Stop::AtOnce));
     driver.cancelled.store(true, Ordering::Relaxed);
-    driver.graph.inputs().iter().for_each(|input| input.stop());
-    driver.wait_for_receivers();
+    for input in &driver.graph.inputs() {
+        input.stop();
+        input.close();
+    }
+    driver.wait_until_no(|input| input.is_running());
     driver.graph.set_phase(Phase::Stopped);
     driver.graph.clear();
     // What was posted before is heard before anybody learns that the job has ended.
@@ -84,10 +89,29 @@ impl Driver {
                     self.one(time)?;
                     last = time;
                 }
-                Next::LastBatch(time) => return self.one(time),
+                Next::LastBatch(time) => {
+                    return if self.is_anything_left(last)? { self.last_one(time) } else { Ok(()) };
+                }
                 Next::Stop => return Ok(()),
             }
         }
+    }
+
+    /// Whether any member has something that no batch has taken. All say so together.
+    fn is_anything_left(&self, last: BatchTime) -> Result<bool> {
+        let job = Job::new(&self.engine, last, self.ledger.epoch(), Arc::clone(&self.cancelled));
+        let inputs = self.graph.inputs();
+        let left = job.all_gather(self.site, || Ok(inputs.iter().any(|input| input.has_pending())))?;
+        Ok(left.into_iter().any(|left| left))
+    }
+
+    /// The batch that no clock has announced.
+    fn last_one(&self, time: BatchTime) -> Result<()> {
+        self.graph.inputs().iter().for_each(|input| input.cut(time));
+        if self.engine.me() == 0 {
+            self.events.post(submitted(time, self.submission_time(time)));
+        }
+        self.one(time)
     }
 
     fn one(&self, time: BatchTime) -> Result<()> {
@@ -110,9 +134,9 @@ impl Driver {
     fn next(&self, last: BatchTime) -> Result<Next> {
         let job = Job::new(&self.engine, last, self.ledger.epoch(), Arc::clone(&self.cancelled));
         if self.engine.members() == 1 {
-            return Ok(self.decide(last));
+            return Ok(self.decide());
         }
-        let mine = || if self.engine.me() == 0 { Ok(Some(self.decide(last))) } else { Ok(None) };
+        let mine = || if self.engine.me() == 0 { Ok(Some(self.decide())) } else { Ok(None) };
         let told = job.all_gather(self.site, mine)?;
         let next = told.into_iter().flatten().next().unwrap_or(Next::Stop);
         if self.engine.me() != 0 {
@@ -121,57 +145,49 @@ impl Driver {
         Ok(next)
     }
 
-    fn decide(&self, last: BatchTime) -> Next {
+    fn decide(&self) -> Next {
         let interval = self.graph.interval();
-        let (due, stop) =
-            self.control.wait(|control| match (control.next_due(last, interval), control.stop) {
-                (_, Some(Stop::AtOnce)) => Some((None, Some(Stop::AtOnce))),
-                (None, None) => None,
-                some => Some(some),
-            });
-        match (due, stop) {
-            (Some(time), _) => Next::Batch(time),
-            (None, Some(Stop::Gracefully)) => self.decide_last(last),
-            (None, _) => Next::Stop,
+        let next = self.control.wait(|control| match control.stop {
+            Some(Stop::AtOnce) => Some(Next::Stop),
+            Some(Stop::Gracefully) => {
+                let due = control.next_due(interval).map(Next::Batch);
+                // The clock may be about to say that a batch is due; once it has ended, the last one takes its place.
+                due.or_else(|| control.next.map(Next::LastBatch))
+            }
+            None => control.next_due(interval).map(Next::Batch),
+        });
+        if matches!(next, Next::LastBatch(_)) {
+            self.end_receivers();
         }
-    }
-
-    /// No batch is due any more: receivers end, and what is in becomes one last batch.
-    fn decide_last(&self, last: BatchTime) -> Next {
-        let inputs = self.graph.inputs();
-        inputs.iter().for_each(|input| input.stop());
-        self.wait_for_receivers();
-        let time = last.plus(self.graph.interval());
-        // With several members only each knows what it has; a last batch that is empty does no harm.
-        if self.engine.members() == 1 && !inputs.iter().any(|input| input.has_pending()) {
-            return Next::Stop;
-        }
-        inputs.iter().for_each(|input| input.cut(time));
-        Next::LastBatch(time)
+        next
     }
 
     /// What member 0's clock and stop have done there already.
     fn follow(&self, next: Next) {
-        let inputs = self.graph.inputs();
         match next {
-            Next::Batch(time) => inputs.iter().for_each(|input| input.cut(time)),
-            Next::LastBatch(time) => {
-                inputs.iter().for_each(|input| input.stop());
-                self.wait_for_receivers();
-                inputs.iter().for_each(|input| input.cut(time));
-            }
+            Next::Batch(time) => self.graph.inputs().iter().for_each(|input| input.cut(time)),
+            Next::LastBatch(_) => self.end_receivers(),
             Next::Stop => {}
         }
     }
 
-    /// Receivers were told to stop: waits until they have, but not for ever for one that does not listen.
-    fn wait_for_receivers(&self) {
+    /// No batch is due any more: receivers end, and what is in becomes one last batch.
+    fn end_receivers(&self) {
+        self.graph.inputs().iter().for_each(|input| input.stop());
+        self.wait_until_no(|input| input.is_reading());
+    }
+
+    /// Receivers were told to stop: waits until none is `busy`, but not for ever for one that does not listen, and once.
+    fn wait_until_no(&self, busy: fn(&dyn Input) -> bool) {
         let inputs = self.graph.inputs();
-        let deadline = self.engine.runtime.now() + self.stop_timeout;
-        let ended = self
-            .control
-            .wait_until(Some(deadline), |_| (!inputs.iter().any(|input| input.is_running())).then_some(()));
+        let busy = |deaf: &[usize]| -> Vec<usize> {
+            let hear = inputs.iter().enumerate().filter(|(number, _)| !deaf.contains(number));
+            hear.filter(|(_, input)| busy(&***input)).map(|(number, _)| number).collect()
+        };
+        let ended =
+            self.control.wait_for(self.stop_timeout, |control| busy(&control.deaf).is_empty().then_some(()));
         if ended.is_none() {
+            self.control.change(|control| control.deaf.extend(busy(&control.deaf)));
             tracing::warn!(timeout = ?self.stop_timeout, "a receiver does not stop; the job goes on without it");
         }
     }

@@ -9,6 +9,6 @@ mod clock;
 mod control;
 mod driver;
 
-pub(crate) use self::clock::run_clock;
+pub(crate) use self::clock::{Hands, Ticker, run_clock};
 pub(crate) use self::control::{Control, Stop, first_batch};
 pub(crate) use self::driver::{Driver, run_driver};

@@ -3,14 +3,22 @@
 mod block;
 mod direct;
 mod gate;
+mod limiter;
+mod placement;
 mod receiver;
 mod supervisor;
 mod text_block;
+mod watch;
 
 pub use self::block::{InputBlock, Rejected, Rejects};
 pub use self::direct::{Ask, DirectInput, InputContext};
 pub use self::gate::{Gate, Received};
 pub(crate) use self::gate::{GateControl, Sealed, Segment};
+pub(crate) use self::limiter::Limiter;
+#[cfg(feature = "testing")]
+pub(crate) use self::limiter::{INSIDE_AT_START, INSIDE_MAX, LATE};
+pub(crate) use self::placement::place;
 pub use self::receiver::{Lane, Receiver};
 pub(crate) use self::supervisor::{Supervisor, supervise};
 pub use self::text_block::{LineCutter, TextLinesBlock};
+pub(crate) use self::watch::Watch;

@@ -16,9 +16,19 @@ pub type Lane = Arc<str>;
 /// task slot: it runs on the I/O threads, where it may wait but not compute.
 ///
 /// # Promises
-/// 1. Records of a lane are emitted in the order of their positions.
+/// 1. Records of a lane are emitted in the order of their positions, which rise from call to call.
 /// 2. Nothing is acknowledged to the source before [`Gate::durable`] names it.
 /// 3. What was read is emitted before more is read: waiting at the gate is the only brake.
+///
+/// # How often a record comes
+/// As often as the receiver's way of reading gives it, for as long as the process lives:
+///
+/// | the receiver | a record comes |
+/// |---|---|
+/// | has positions, and reads again from [`Gate::resume`], or from anywhere before it | exactly once: the gate leaves out what is not above the highest position of its lane |
+/// | acknowledges what [`Gate::durable`] names, and the source sends the rest again under new positions | at least once |
+/// | reads again from the beginning, without positions | at least once |
+/// | cannot read again, as from a socket | at most once: what was on its way when a run failed is gone |
 ///
 /// # What a return means
 /// `Ok`: the source has ended, or [`Gate::stopped`] resolved; the receiver is not started again. An error for which
@@ -49,10 +59,18 @@ pub trait Receiver: Send + Sync + 'static {
     /// One record as it goes into the batch.
     type Record: Data;
     /// A place in a lane. `()` for a source that cannot be rewound.
-    type Position: Wire;
+    type Position: Wire + Ord;
 
     /// Reads until the source ends, the job stops, or an error.
     fn run(&self, gate: Gate<Self::Record, Self::Position>) -> impl Future<Output = Result<()>> + Send;
+
+    /// The host whose members should run it, by the name that [`Transport::host`](crate::Transport::host) gives: where the
+    /// source is. It is asked on every member, which must all give the same answer. Default: none; receivers are then
+    /// spread evenly.
+    #[doc(alias = "preferredLocation")]
+    fn preferred_host(&self) -> Option<String> {
+        None
+    }
 
     /// Its name for people, as in `socket localhost:9999`.
     fn name(&self) -> String {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::gate::Gate;
 use super::receiver::Receiver;
-use crate::metrics::{Event, EventBus, ReceiverInfo};
+use super::watch::Watch;
 use crate::runtime::Runtime;
 use crate::words::{Error, Result, Retry};
 
@@ -19,14 +19,12 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 const HEALTHY: Duration = Duration::from_secs(10);
 
 /// What a supervisor works with.
-#[derive(Clone)]
 pub(crate) struct Supervisor {
     pub(crate) runtime: Arc<dyn Runtime>,
-    pub(crate) events: Arc<EventBus>,
+    /// Who tells listeners.
+    pub(crate) watch: Arc<Watch>,
     /// The pause before the second start; doubled with each failure in a row.
     pub(crate) first_pause: Duration,
-    pub(crate) stream_id: usize,
-    pub(crate) member: u32,
 }
 
 /// Runs `receiver` until it ends or the job stops; starts it again after errors and panics.
@@ -35,44 +33,31 @@ pub(crate) async fn supervise<R: Receiver>(
     receiver: Arc<R>,
     gate: Gate<R::Record, R::Position>,
 ) {
-    let Supervisor { runtime, events, first_pause, stream_id, member } = with;
-    let mut info = ReceiverInfo {
-        stream_id,
-        name: receiver.name(),
-        active: true,
-        member,
-        last_error: None,
-        last_error_time: None,
-        starts: 0,
-    };
+    let Supervisor { runtime, watch, first_pause } = with;
     let mut pauses = Pauses { first: first_pause, next: first_pause };
     loop {
-        info.starts += 1;
-        info.active = true;
-        events.post(Event::ReceiverStarted(info.clone()));
+        let gate = gate.begin(&watch);
+        watch.started();
         let started = runtime.uptime();
         let ended = until_panic(async { receiver.run(gate.clone()).await }).await;
-        info.active = false;
         let error = match ended {
             Ok(()) | Err(Error::Stopping) => break,
             Err(error) => error,
         };
-        tracing::warn!(receiver = info.name, error = %error.chain(), "receiver failed");
-        info.last_error = Some(error.chain());
-        info.last_error_time = Some(runtime.now());
-        events.post(Event::ReceiverError(info.clone()));
-        if error.retry() == Retry::Never {
-            break;
-        }
-        let pause = pauses.after(runtime.uptime().saturating_sub(started), runtime.random());
-        // In order: a branch drawn by tokio would differ from run to run of the seeded runtime.
+        let again = error.retry() != Retry::Never;
+        let run = runtime.uptime().saturating_sub(started);
+        let pause = again.then(|| pauses.after(run, runtime.random()));
+        watch.failed(&error, pause);
+        let Some(pause) = pause else { break };
+        // In order: a branch drawn by tokio would differ from run to run of the seeded runtime. The stop comes first, as it
+        // ends the pause too.
         tokio::select! {
             biased;
-            () = gate.sleep(pause) => {}
             () = gate.stopped() => break,
+            () = gate.sleep(pause) => {}
         }
     }
-    events.post(Event::ReceiverStopped(info));
+    watch.stopped();
 }
 
 /// The pauses between the runs of one receiver.

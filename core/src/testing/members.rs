@@ -26,7 +26,23 @@ pub fn members<R: Send + 'static>(
     let clock = Clock::Manual(ManualClock::default());
     let runtime: Arc<dyn Runtime> =
         Arc::new(RealRuntime::new(slots, clock.clone()).expect("the threads of a runtime"));
-    all(&runtime, &clock, members, Conf::new(), body)
+    all(&runtime, &clock, Together::members(members, &runtime), Conf::new(), body)
+}
+
+/// As [`members`], with one member on each of `hosts`, which are names only: for receivers that prefer a host.
+///
+/// # Panics
+/// As [`members`].
+#[track_caller]
+pub fn members_on<R: Send + 'static>(
+    hosts: &[&str],
+    slots: usize,
+    body: impl Fn(&StreamingContext) -> R + Send + Sync + 'static,
+) -> Vec<R> {
+    let clock = Clock::Manual(ManualClock::default());
+    let runtime: Arc<dyn Runtime> =
+        Arc::new(RealRuntime::new(slots, clock.clone()).expect("the threads of a runtime"));
+    all(&runtime, &clock, Together::members_on(hosts, &runtime), Conf::new(), body)
 }
 
 /// As [`members`], on the seeded runtime: one thread at a time, in an order drawn from `seed`, in virtual time, which
@@ -42,9 +58,22 @@ pub fn seeded_members<R: Send + 'static>(
     body: impl Fn(&StreamingContext) -> R + Send + Sync + 'static,
 ) -> (Vec<R>, Vec<super::Turn>) {
     let seeded = SeededRuntime::new(seed, slots);
-    let runtime: Arc<dyn Runtime> = seeded.clone();
-    let results = seeded.run(|| all(&runtime, &Clock::System, members, Conf::new(), body));
+    let results = seeded_members_on(&seeded, members, body);
     (results, seeded.trace())
+}
+
+/// As [`seeded_members`], on a runtime that the caller has made: `body` may hold it too, and set its clock.
+///
+/// # Panics
+/// As [`seeded_members`].
+#[track_caller]
+pub fn seeded_members_on<R: Send + 'static>(
+    seeded: &Arc<SeededRuntime>,
+    members: u32,
+    body: impl Fn(&StreamingContext) -> R + Send + Sync + 'static,
+) -> Vec<R> {
+    let runtime: Arc<dyn Runtime> = seeded.clone();
+    seeded.run(|| all(&runtime, &Clock::System, Together::members(members, &runtime), Conf::new(), body))
 }
 
 /// As [`seeded_members`] with one member, as most jobs have.
@@ -66,7 +95,7 @@ pub fn seeded<R: Send + 'static>(
 fn all<R: Send + 'static>(
     runtime: &Arc<dyn Runtime>,
     clock: &Clock,
-    members: u32,
+    members: Vec<Together>,
     conf: Conf,
     body: impl Fn(&StreamingContext) -> R + Send + Sync + 'static,
 ) -> Vec<R> {
@@ -77,7 +106,8 @@ fn all<R: Send + 'static>(
         .expect("a valid master and interval");
     let body = Arc::new(body);
     let done = Arc::new(Monitor::new(runtime, Vec::new()));
-    for transport in Together::members(members, runtime) {
+    let count = members.len();
+    for transport in members {
         let me = transport_number(&transport);
         let ground =
             Ground { runtime: Arc::clone(runtime), transport: Arc::new(transport), clock: clock.clone() };
@@ -90,7 +120,7 @@ fn all<R: Send + 'static>(
         };
         runtime.spawn_thread(&format!("member-{me}"), Box::new(run));
     }
-    let mut results = done.wait(|done| (done.len() == members as usize).then(|| std::mem::take(done)));
+    let mut results = done.wait(|done| (done.len() == count).then(|| std::mem::take(done)));
     results.sort_by_key(|(me, _)| *me);
     results.into_iter().map(|(_, result)| result.unwrap_or_else(|panic| resume_unwind(panic))).collect()
 }

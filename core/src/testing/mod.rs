@@ -9,8 +9,10 @@
 )]
 
 mod blocks;
+pub mod direct;
 mod harness;
 mod members;
+mod plant;
 mod real;
 mod seeded;
 pub mod state;
@@ -25,7 +27,8 @@ pub use self::blocks::{rejected, task_context};
 pub use self::harness::{
     Collected, clock, collect_batches, input_batches, input_gaps, local, local_every, local_with, run_batches,
 };
-pub use self::members::{members, seeded, seeded_members};
+pub use self::members::{members, members_on, seeded, seeded_members, seeded_members_on};
+pub use self::plant::{Plant, PlantBatch, Verdict};
 pub use self::real::{manual_runtime, real_runtime};
 pub use self::seeded::{SeededRuntime, Turn};
 pub use self::together::Together;

@@ -32,6 +32,8 @@ pub enum Step<T> {
     EmitBlock(&'static str, Vec<T>, usize),
     /// [`Gate::reject`].
     Reject(&'static str),
+    /// [`Gate::report_error`].
+    Report(&'static str),
     /// Ends the run with an error.
     Fail(Retry),
     /// Ends the run with a panic.
@@ -173,7 +175,7 @@ impl<T: Data> Script<T> {
             let step = tokio::select! {
                 biased;
                 () = gate.stopped() => return Ok(()),
-                durable = gate.durable() => {
+                Some(durable) = gate.durable() => {
                     let named = durable.into_iter().map(|(lane, last)| (lane.to_string(), last));
                     self.note(|progress| progress.durable.extend(named));
                     continue;
@@ -196,6 +198,10 @@ impl<T: Data> Script<T> {
                 }
                 Step::Reject(reason) => {
                     gate.reject(reason);
+                    None
+                }
+                Step::Report(error) => {
+                    gate.report_error(error);
                     None
                 }
                 Step::Fail(retry) => {

@@ -39,6 +39,7 @@ struct Hall {
 struct Door {
     bell: Monitor<()>,
     runtime: Arc<dyn Runtime>,
+    host: Option<String>,
 }
 
 #[derive(Default)]
@@ -76,9 +77,20 @@ impl Together {
 
     /// One member for each of `runtimes`, by which it waits.
     pub fn members_with(runtimes: Vec<Arc<dyn Runtime>>) -> Vec<Self> {
-        let state = State { gone: vec![false; runtimes.len()], rooms: BTreeMap::new() };
-        let doors: Vec<Door> =
-            runtimes.into_iter().map(|runtime| Door { bell: Monitor::new(&runtime, ()), runtime }).collect();
+        Self::behind(runtimes.into_iter().map(|runtime| (runtime, None)).collect())
+    }
+
+    /// One member on each of `hosts`, which are names only: for receivers that prefer a host.
+    pub fn members_on(hosts: &[&str], runtime: &Arc<dyn Runtime>) -> Vec<Self> {
+        Self::behind(hosts.iter().map(|host| (Arc::clone(runtime), Some((*host).to_owned()))).collect())
+    }
+
+    fn behind(doors: Vec<(Arc<dyn Runtime>, Option<String>)>) -> Vec<Self> {
+        let state = State { gone: vec![false; doors.len()], rooms: BTreeMap::new() };
+        let doors: Vec<Door> = doors
+            .into_iter()
+            .map(|(runtime, host)| Door { bell: Monitor::new(&runtime, ()), runtime, host })
+            .collect();
         let hall = Arc::new(Hall { state: Mutex::new(state), doors });
         (0..hall.members()).map(|me| Self { me, hall: Arc::clone(&hall) }).collect()
     }
@@ -115,6 +127,10 @@ impl Transport for Together {
 
     fn members(&self) -> u32 {
         self.hall.members()
+    }
+
+    fn host(&self, member: Member) -> Option<String> {
+        self.hall.doors.get(member.0 as usize)?.host.clone()
     }
 
     fn begin(&self, what: Collective, inbox: Arc<dyn Inbox>) -> Result<Box<dyn Outbox>> {

@@ -178,10 +178,8 @@ fn each<R: Send + Debug + 'static>(
         };
         runtime.spawn_thread(&format!("member-{me}"), Box::new(run));
     }
-    let deadline = runtime.now() + PATIENCE;
-    let all = results.wait_until(Some(deadline), |results| {
-        results.iter().all(Option::is_some).then(|| std::mem::take(results))
-    });
+    let all = results
+        .wait_for(PATIENCE, |results| results.iter().all(Option::is_some).then(|| std::mem::take(results)));
     let Some(all) = all else {
         let hang: Vec<String> = results.read(|results| {
             let missing = (0..).zip(results).filter(|(_, result)| result.is_none());

@@ -47,6 +47,13 @@ pub trait Transport: Send + Sync + Debug + 'static {
     /// How many there are.
     fn members(&self) -> u32;
 
+    /// The host that a member runs on, as receivers name it that prefer one; `None` where that is not known. The same on
+    /// every member.
+    fn host(&self, member: Member) -> Option<String> {
+        let _ = member;
+        None
+    }
+
     /// Enters a collective. What others send goes to `inbox` from now on, while tasks still run: a bounded sender must
     /// never wait for a receiver that waits for its own tasks.
     ///

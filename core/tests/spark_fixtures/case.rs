@@ -13,12 +13,14 @@ pub(crate) struct Case {
     pub(crate) suite: String,
     #[serde(rename = "case")]
     pub(crate) name: String,
-    batch_ms: u64,
+    pub(crate) batch_ms: u64,
     pub(crate) input: Value,
     pub(crate) expected: Value,
     ordered: bool,
     #[serde(default)]
     pub(crate) facts: Value,
+    #[serde(default)]
+    pub(crate) config: Value,
     // The batch, from 1, whose Rdd cannot be generated.
     error_at_batch: Option<u64>,
     expected_times_ms: Option<Vec<u64>>,

@@ -1,7 +1,7 @@
 //! Which test runs which case of the fixtures.
 
 use super::case::Case;
-use super::{engine, frames, operators};
+use super::{engine, frames, operators, rates, receivers};
 
 /// Suite, case, and the test of it.
 pub(crate) const RUNS: &[(&str, &str, fn(&Case))] = &[
@@ -39,9 +39,25 @@ pub(crate) const RUNS: &[(&str, &str, fn(&Case))] = &[
     ),
     ("StreamingContextSuite", "add after start/stop", engine::a_plan_is_fixed_at_the_start),
     ("StreamingListenerSuite", "events", engine::events_of_batches),
+    ("BlockGeneratorSuite", "blocks and callbacks", receivers::blocks_and_what_becomes_of_them),
+    ("BlockGeneratorSuite", "stop drains", receivers::a_stop_drains_the_open_block),
+    ("ReceiverSchedulingPolicySuite", "6 receivers 3 executors", receivers::an_even_placement),
+    ("ReceiverSchedulingPolicySuite", "preferred even", receivers::an_even_placement_with_wishes),
     ("TimeSuite/DurationSuite", "floor", engine::floors_of_times),
     ("TimeSuite/DurationSuite", "ranges", engine::ranges_of_times),
     ("RecurringTimerSuite", "ticks", engine::ticks),
+    ("PIDRateEstimatorSuite", "first is None", rates::pid),
+    ("PIDRateEstimatorSuite", "second", rates::pid),
+    ("PIDRateEstimatorSuite", "no time difference", rates::pid),
+    ("PIDRateEstimatorSuite", "never below min rate", rates::pid),
+    ("PIDRateEstimatorSuite", "argument checks", rates::pid_arguments),
+    ("RateLimiterSuite", "maxRate=None update(105)", rates::limits),
+    ("RateLimiterSuite", "maxRate=110 update(105)", rates::limits),
+    ("observed: real RateLimiter 3.5.6", "maxRate=50 initialRate=None", rates::limits),
+    ("observed: real RateLimiter 3.5.6", "maxRate=1000 initialRate=10", rates::limits),
+    ("observed: real PIDRateEstimator 3.5.6", "P=0.5 I=0.2 D=0", rates::pid),
+    ("observed: real PIDRateEstimator 3.5.6", "with derivative", rates::pid),
+    ("observed: real PIDRateEstimator 3.5.6", "I=1 batch 5 s min 1", rates::pid),
     ("python test_dstream.py [K commit 043b0963]", "count", operators::count),
     (
         "python test_dstream.py [K commit 043b0963]",

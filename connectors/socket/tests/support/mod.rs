@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::Linger;
 use tidemill::{Conf, DStream, Data, Event, StreamingContext, StreamingListener, Wire, keys};
 
 /// Far longer than anything here takes; a test that reaches it has failed.
@@ -42,6 +44,12 @@ impl Server {
     pub(crate) fn accept(&self) -> TcpStream {
         self.connections.recv_timeout(PATIENCE).expect("the job did not connect")
     }
+}
+
+/// Closes a connection without waiting for anything: the other side sees a reset, not an end.
+pub(crate) fn reset(connection: TcpStream) {
+    setsockopt(&connection, Linger, &nix::libc::linger { l_onoff: 1, l_linger: 0 }).unwrap();
+    drop(connection);
 }
 
 /// A job with one stream that runs.
@@ -107,6 +115,13 @@ impl<T: Wire> Job<T> {
         &self.records
     }
 
+    /// Waits for so many more batches, whatever they hold.
+    pub(crate) fn batches(&mut self, count: usize) {
+        for _ in 0..count {
+            self.records.extend(self.batches.recv_timeout(PATIENCE).expect("no batch came"));
+        }
+    }
+
     /// Waits for the receiver's next error.
     pub(crate) fn error(&self) -> String {
         loop {
@@ -119,7 +134,9 @@ impl<T: Wire> Job<T> {
 
     /// Stops gracefully.
     pub(crate) fn stop(mut self) -> Ended<T> {
-        self.ssc.stop(true).unwrap();
+        let (ssc, (sender, stopped)) = (self.ssc.clone(), channel());
+        thread::spawn(move || sender.send(ssc.stop(true)));
+        stopped.recv_timeout(PATIENCE).expect("the job did not stop").unwrap();
         self.records.extend(self.batches.try_iter().flatten());
         let mut ended = Ended { records: self.records, planned: 0, rejected: 0, reasons: Vec::new() };
         for event in self.events.try_iter() {

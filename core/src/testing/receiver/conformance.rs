@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 
 use super::super::blocks::task_on;
 use super::PATIENCE;
 use crate::memory::Budget;
 use crate::runtime::{Clock, RealRuntime, Runtime};
-use crate::source::{Gate, GateControl, InputBlock, Receiver, Rejects, Segment};
+use crate::source::{Gate, GateControl, InputBlock, Limiter, Receiver, Rejects, Segment};
 use crate::words::{BatchTime, Error, Result};
 
 /// Between two looks at what must happen.
@@ -30,6 +31,11 @@ pub trait Fed {
     /// Makes the records with these numbers available, on one lane.
     fn feed(&self, numbers: std::ops::Range<u64>);
 
+    /// How many of its records the source was told are safe; `None` where nothing is acknowledged.
+    fn acknowledged(&self) -> Option<u64> {
+        None
+    }
+
     /// The number of a record.
     fn number(&self, record: &<Self::Receiver as Receiver>::Record) -> u64;
 }
@@ -39,10 +45,12 @@ pub trait Fed {
 /// # Panics
 /// Where a promise of [`Receiver`] is broken.
 pub fn conformance<F: Fed>(open: impl Fn() -> F) {
-    let suite: [fn(&F); 4] = [
+    let suite: [fn(&F); 6] = [
         records_come_in_order_and_once,
         it_stops_when_told,
         it_goes_on_behind_what_is_in,
+        it_gives_each_record_once_however_often_it_is_started,
+        it_acknowledges_what_is_durable_and_nothing_else,
         it_waits_at_a_closed_gate_and_loses_nothing,
     ];
     for check in suite {
@@ -69,7 +77,9 @@ impl<R: Receiver> Bench<R> {
     fn new(memory: u64) -> Self {
         let runtime: Arc<dyn Runtime> = Arc::new(RealRuntime::new(1, Clock::System).unwrap());
         let budget = Budget::new(memory);
-        let (gate, control) = Gate::new(&runtime, &budget, Duration::from_millis(1));
+        let block = Duration::from_millis(1);
+        let limiter = Arc::new(Limiter::new(&runtime, block, block));
+        let (gate, control) = Gate::new(&runtime, &budget, &limiter, block);
         Self { runtime, budget, gate, control, batch: 0 }
     }
 
@@ -88,7 +98,7 @@ impl<R: Receiver> Bench<R> {
     }
 
     fn pause(&self) {
-        let mut pause = self.runtime.sleep_until(self.runtime.now() + LOOK);
+        let mut pause = self.runtime.sleep(LOOK);
         while !self.runtime.block_on_for(pause.as_mut(), PATIENCE) {}
     }
 
@@ -120,6 +130,11 @@ impl<R: Receiver> Bench<R> {
         all
     }
 
+    /// The batches that were taken are committed.
+    fn commit(&self) {
+        self.control.committed(BatchTime::from_millis(self.batch));
+    }
+
     /// What is in by now.
     fn taken(&mut self, source: &impl Fed<Receiver = R>) -> Vec<u64> {
         self.batch += 1;
@@ -144,10 +159,42 @@ impl<R: Receiver> Bench<R> {
 }
 
 impl Run {
-    /// Waits for the end; a receiver may end with `Stopping`, as the gate tells it.
-    fn end<R: Receiver>(mut self, bench: &Bench<R>) {
-        let ended = bench.wait("stop when it was told to", || self.ended.try_recv().ok());
+    /// Whether it ended by itself, which it may do with `Stopping`, as the gate tells it.
+    fn has_ended(&mut self) -> bool {
+        let Ok(ended) = self.ended.try_recv() else { return false };
         assert!(matches!(ended, Ok(()) | Err(Error::Stopping)), "{ended:?}");
+        true
+    }
+
+    /// Ends it as a graceful stop does: gives the records of the last batch, which is committed while the run may still wait
+    /// for that.
+    fn end<R: Receiver>(mut self, bench: &mut Bench<R>, source: &impl Fed<Receiver = R>) -> Vec<u64> {
+        bench.control.stop();
+        let mut ended = false;
+        bench.wait("stop when it was told to", || {
+            ended = ended || self.has_ended();
+            (ended || bench.control.is_finished()).then_some(())
+        });
+        let last = bench.taken(source);
+        bench.commit();
+        bench.control.close();
+        bench.wait("stop behind the last batch", || {
+            ended = ended || self.has_ended();
+            ended.then_some(())
+        });
+        assert!(bench.taken(source).is_empty(), "something came behind the last batch");
+        last
+    }
+
+    /// Drops the run in whatever it does.
+    fn drop<R: Receiver>(mut self, bench: &Bench<R>) {
+        drop(self.cancel.take());
+        // It may have ended by itself, in this moment.
+        bench.wait("end when it was dropped", || {
+            self.ended
+                .try_recv()
+                .map_or_else(|error| (error == TryRecvError::Closed).then_some(()), |_| Some(()))
+        });
     }
 }
 
@@ -159,9 +206,7 @@ fn records_come_in_order_and_once<F: Fed>(source: &F) {
     let mut all = bench.records(source, 10);
     source.feed(10..1000);
     all.extend(bench.records(source, 990));
-    bench.control.stop();
-    run.end(&bench);
-    all.extend(bench.taken(source));
+    all.extend(run.end(&mut bench, source));
 
     assert_eq!(all, (0..1000).collect::<Vec<_>>());
 }
@@ -173,9 +218,7 @@ fn it_stops_when_told<F: Fed>(source: &F) {
     let run = bench.start(source.receiver());
     bench.records(source, 1);
 
-    bench.control.stop();
-
-    run.end(&bench);
+    assert_eq!(run.end(&mut bench, source), Vec::<u64>::new());
 }
 
 /// A run that was dropped leaves nothing half done; the next one goes on behind what is in.
@@ -185,20 +228,65 @@ fn it_goes_on_behind_what_is_in<F: Fed>(source: &F) {
     }
     let mut bench = Bench::new(64 << 20);
     source.feed(0..10);
-    let mut run = bench.start(source.receiver());
+    let run = bench.start(source.receiver());
     let mut all = bench.records(source, 10);
-    drop(run.cancel.take());
-    bench.wait("end when it was dropped", || {
-        run.ended.try_recv().err().filter(|e| *e == oneshot::error::TryRecvError::Closed)
-    });
+    run.drop(&bench);
 
     source.feed(10..20);
     let run = bench.start(source.receiver());
     all.extend(bench.records(source, 10));
-    bench.control.stop();
-    run.end(&bench);
+    all.extend(run.end(&mut bench, source));
 
     assert_eq!(all, (0..20).collect::<Vec<_>>());
+}
+
+/// Runs that are dropped in whatever they do lose nothing and bring nothing twice: neither what was emitted and is in no
+/// batch yet, nor what waited at the gate.
+fn it_gives_each_record_once_however_often_it_is_started<F: Fed>(source: &F) {
+    if !F::REWINDS {
+        return;
+    }
+    let mut bench = Bench::new(64 << 20);
+    let mut all = Vec::new();
+    for start in 0..10 {
+        let full = (start % 2 == 1).then(|| bench.budget.try_reserve(64 << 20)).flatten();
+        source.feed(start * 10..(start + 1) * 10);
+        let run = bench.start(source.receiver());
+        // A few looks: somewhere between the first record and the last, or at the closed gate.
+        (0..start).for_each(|_| bench.pause());
+        run.drop(&bench);
+        drop(full);
+        if start % 3 == 0 {
+            all.extend(bench.taken(source));
+        }
+    }
+    let run = bench.start(source.receiver());
+    all.extend(bench.records(source, 100 - all.len()));
+    all.extend(run.end(&mut bench, source));
+
+    assert_eq!(all, (0..100).collect::<Vec<_>>());
+}
+
+/// Promise 2; and what the last batch of a graceful stop commits is acknowledged, too.
+fn it_acknowledges_what_is_durable_and_nothing_else<F: Fed>(source: &F) {
+    if source.acknowledged().is_none() {
+        return;
+    }
+    let mut bench = Bench::new(64 << 20);
+    source.feed(0..10);
+    let run = bench.start(source.receiver());
+    bench.records(source, 10);
+    source.feed(10..20);
+    assert_eq!(source.acknowledged(), Some(0), "something was acknowledged that is not durable");
+    bench.commit();
+    bench.wait("acknowledge what is durable", || {
+        source.acknowledged().filter(|acknowledged| *acknowledged >= 10)
+    });
+    bench.records(source, 10);
+    assert_eq!(source.acknowledged(), Some(10), "something was acknowledged that is not durable");
+
+    assert_eq!(run.end(&mut bench, source), Vec::<u64>::new());
+    assert_eq!(source.acknowledged(), Some(20), "what the last batch committed was not acknowledged");
 }
 
 /// Promise 3: the gate is the only brake. A receiver that waits there still stops, and what it waits with is not lost.
@@ -217,9 +305,7 @@ fn it_waits_at_a_closed_gate_and_loses_nothing<F: Fed>(source: &F) {
     let full = bench.wait("give back what it holds", || budget.try_reserve(64 << 20));
     source.feed(100..200);
     bench.wait("come to the gate again", || (budget.waiting() > 0).then_some(()));
-    bench.control.stop();
-    run.end(&bench);
-    let last = bench.taken(source);
+    let last = run.end(&mut bench, source);
     assert!(!last.is_empty(), "what waited at the gate when the job stopped was lost");
     // How much was read by then is the receiver's affair; what of it comes is in order.
     assert_eq!(last, (100..).take(last.len()).collect::<Vec<_>>());

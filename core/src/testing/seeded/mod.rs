@@ -57,7 +57,7 @@ const TURNS_MAX: usize = 1_000_000;
 /// let runtime: Arc<dyn Runtime> = seeded.clone();
 /// let done = seeded.run(|| {
 ///     let done = Arc::new(Monitor::new(&runtime, false));
-///     let sleep = runtime.sleep_until(runtime.now() + Duration::from_secs(3600));
+///     let sleep = runtime.sleep(Duration::from_secs(3600));
 ///     let tell = Arc::clone(&done);
 ///     runtime.spawn_io("sleeper", Box::pin(async move {
 ///         sleep.await;
@@ -94,6 +94,12 @@ impl SeededRuntime {
     /// With the panic of `body`. Inside, every wait panics where nobody can go on.
     pub fn run<R>(&self, body: impl FnOnce() -> R) -> R {
         seat::run(&self.turns, body)
+    }
+
+    /// Sets the job's clock, forward or back, as somebody does who corrects a machine's: [`now`](Runtime::now) shows
+    /// `clock` from here on, and no time passes.
+    pub fn set_clock(&self, clock: Duration) {
+        self.turns.set_clock(clock);
     }
 
     /// The turns so far: the same for the same seed and the same program.
@@ -193,17 +199,18 @@ impl Runtime for SeededRuntime {
     }
 
     fn now(&self) -> Duration {
-        self.turns.now()
+        self.turns.clock()
     }
 
     fn uptime(&self) -> Duration {
-        self.turns.now().saturating_sub(START)
+        self.turns.now()
     }
 
-    fn sleep_until(&self, time: Duration) -> BoxFuture<'static, ()> {
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
         let sleep = Sleep { turns: Arc::clone(&self.turns), number: self.turns.new_sleeper() };
+        let until = self.turns.now().saturating_add(time);
         Box::pin(std::future::poll_fn(move |context| {
-            if sleep.turns.sleep(sleep.number, time, context.waker()) {
+            if sleep.turns.sleep(sleep.number, until, context.waker()) {
                 Poll::Ready(())
             } else {
                 Poll::Pending
@@ -218,7 +225,7 @@ impl Runtime for SeededRuntime {
 
     fn block_on_for(&self, mut future: Pin<&mut (dyn Future<Output = ()> + '_)>, patience: Duration) -> bool {
         let me = seat::sit(&self.turns);
-        let deadline = self.now().checked_add(patience);
+        let deadline = self.uptime().checked_add(patience);
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
         seat::pass(&self.turns, me, Wants::Turn("blocks on a future"));
@@ -227,7 +234,7 @@ impl Runtime for SeededRuntime {
             if future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
                 return true;
             }
-            if deadline.is_some_and(|deadline| self.now() >= deadline) {
+            if deadline.is_some_and(|deadline| self.uptime() >= deadline) {
                 return false;
             }
             seat::pass(&self.turns, me, Wants::Wake { woken: Arc::clone(&woken), deadline });

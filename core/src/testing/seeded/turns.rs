@@ -46,7 +46,6 @@ pub(super) enum Over {
 #[derive(Debug)]
 pub(super) struct Turns {
     pub(super) seed: u64,
-    pub(super) start: Duration,
     max: usize,
     state: Mutex<State>,
     left: Condvar,
@@ -55,7 +54,9 @@ pub(super) struct Turns {
 #[derive(Debug)]
 struct State {
     random: u64,
+    // Virtual time since the start, and what the job's clock shows: that one may be set.
     now: Duration,
+    clock: Duration,
     turn: Option<Id>,
     threads: BTreeMap<Id, Thread>,
     // Ids are never used again.
@@ -83,7 +84,8 @@ impl Turns {
     pub(super) fn new(seed: u64, slots: usize, start: Duration, max: usize) -> Self {
         let state = State {
             random: seed,
-            now: start,
+            now: Duration::ZERO,
+            clock: start,
             turn: None,
             threads: BTreeMap::new(),
             threads_ever: 0,
@@ -96,7 +98,7 @@ impl Turns {
             panics: Vec::new(),
             over: None,
         };
-        Self { seed, start, max, state: Mutex::new(state), left: Condvar::new() }
+        Self { seed, max, state: Mutex::new(state), left: Condvar::new() }
     }
 
     /// Lets a thread take part; it calls [`first`](Self::first) before it does anything.
@@ -190,14 +192,14 @@ impl Turns {
                     return self.fail(state, &what);
                 }
                 let (id, reason) = ready[state.below(ready.len())];
-                return self.give(state, id, reason);
+                return Self::give(state, id, reason);
             }
             let sleepers = state.sleepers.values().map(|(until, _)| *until);
             let deadlines = state.threads.values().filter_map(|thread| thread.wants.deadline());
             let Some(earliest) = deadlines.chain(sleepers).min() else {
                 return self.fail(state, "deadlock: nobody can go on");
             };
-            state.now = earliest;
+            state.pass(earliest);
             let due: Vec<_> = state.sleepers.extract_if(.., |_, (until, _)| *until <= earliest).collect();
             // Wakers are foreign code: none runs under the lock.
             state.turn = Some(CLOCK);
@@ -206,8 +208,8 @@ impl Turns {
         }
     }
 
-    fn give(&self, state: &mut State, id: Id, reason: &'static str) {
-        let at = state.now.saturating_sub(self.start);
+    fn give(state: &mut State, id: Id, reason: &'static str) {
+        let at = state.now;
         state.turn = Some(id);
         if let Some(thread) = state.threads.get_mut(&id) {
             if matches!(thread.wants, Wants::Slot) {
@@ -221,11 +223,7 @@ impl Turns {
     }
 
     fn fail(&self, state: &mut State, what: &str) {
-        let mut text = format!(
-            "{what} (seed {}, {:?} of virtual time)",
-            self.seed,
-            state.now.saturating_sub(self.start)
-        );
+        let mut text = format!("{what} (seed {}, {:?} of virtual time)", self.seed, state.now);
         // Writing to a string does not fail.
         for thread in state.threads.values() {
             let _ = write!(text, "\n  `{}` {}", thread.name, thread.wants);
@@ -289,8 +287,18 @@ impl Turns {
         }
     }
 
+    /// Virtual time since the start.
     pub(super) fn now(&self) -> Duration {
         self.state.lock().now
+    }
+
+    /// What the job's clock shows.
+    pub(super) fn clock(&self) -> Duration {
+        self.state.lock().clock
+    }
+
+    pub(super) fn set_clock(&self, clock: Duration) {
+        self.state.lock().clock = clock;
     }
 
     pub(super) fn random(&self) -> u64 {
@@ -359,6 +367,12 @@ impl State {
         let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
+    }
+
+    /// Lets time pass until `then`.
+    fn pass(&mut self, then: Duration) {
+        self.clock += then.saturating_sub(self.now);
+        self.now = then;
     }
 
     fn below(&mut self, bound: usize) -> usize {

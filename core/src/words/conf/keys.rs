@@ -54,6 +54,28 @@ pub const RECEIVER_RESTART_DELAY: SettingKey<Duration> =
 /// How long a stream of files still knows a file that is gone.
 pub const FILE_MIN_REMEMBER: SettingKey<Duration> =
     SettingKey::duration("tidemill.streaming.file_stream.min_remember_duration");
+/// The most records a second of a receiver; none, and what is not above zero: no limit.
+pub const RECEIVER_MAX_RATE: SettingKey<Option<f64>> =
+    SettingKey::optional_number("tidemill.streaming.receiver.max_rate");
+/// Whether the rate of each input follows how fast its batches are computed.
+pub const BACKPRESSURE_ENABLED: SettingKey<bool> =
+    SettingKey::bool("tidemill.streaming.backpressure.enabled");
+/// Records a second of each input before the first estimate, 0 for no limit; none: 10,000 with back pressure, and no limit
+/// without.
+pub const BACKPRESSURE_INITIAL_RATE: SettingKey<Option<f64>> =
+    SettingKey::optional_number("tidemill.streaming.backpressure.initial_rate");
+/// Who estimates the rate.
+pub const RATE_ESTIMATOR: SettingKey<Estimator> =
+    SettingKey::estimator("tidemill.streaming.backpressure.rate_estimator");
+/// How much of the error `pid` takes back at once.
+pub const PID_PROPORTIONAL: SettingKey<f64> =
+    SettingKey::number("tidemill.streaming.backpressure.pid.proportional");
+/// How much of the backlog `pid` works off in an interval.
+pub const PID_INTEGRAL: SettingKey<f64> = SettingKey::number("tidemill.streaming.backpressure.pid.integral");
+/// How much the trend of the error counts for `pid`.
+pub const PID_DERIVED: SettingKey<f64> = SettingKey::number("tidemill.streaming.backpressure.pid.derived");
+/// The least rate that `pid` gives, in records a second.
+pub const PID_MIN_RATE: SettingKey<f64> = SettingKey::number("tidemill.streaming.backpressure.pid.min_rate");
 /// Partitions of a shuffle; none: the number of task slots at the first start.
 pub const DEFAULT_PARALLELISM: SettingKey<Option<usize>> =
     SettingKey::optional_integer("tidemill.default.parallelism");
@@ -81,6 +103,15 @@ pub enum OnFailure {
     Stop,
     /// The batch is marked as skipped, and the job goes on with the next one.
     Skip,
+}
+
+/// Who estimates the rate of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Estimator {
+    /// [`Steady`](crate::Steady).
+    Steady,
+    /// [`Pid`](crate::Pid).
+    Pid,
 }
 
 impl<T> SettingKey<T> {
@@ -218,6 +249,31 @@ impl SettingKey<Master> {
     }
 }
 
+impl SettingKey<f64> {
+    const fn number(name: &str) -> Self {
+        Self { row: row_of!(name, Kind::Number { .. }, false), read: number }
+    }
+}
+
+impl SettingKey<Option<f64>> {
+    const fn optional_number(name: &str) -> Self {
+        Self { row: row_of!(name, Kind::Number { .. }, true), read: |value| optional(value, number) }
+    }
+}
+
+impl SettingKey<Estimator> {
+    const fn estimator(name: &str) -> Self {
+        Self {
+            row: row_of!(name, Kind::Choice(_), false),
+            read: |value| match value {
+                Value::Choice("steady") => Some(Estimator::Steady),
+                Value::Choice("pid") => Some(Estimator::Pid),
+                _ => None,
+            },
+        }
+    }
+}
+
 impl SettingKey<OnFailure> {
     const fn on_failure(name: &str) -> Self {
         Self {
@@ -248,6 +304,10 @@ fn duration(value: &Value) -> Option<Duration> {
 
 fn integer(value: &Value) -> Option<usize> {
     if let Value::Integer(number) = value { usize::try_from(*number).ok() } else { None }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    if let Value::Number(number) = value { Some(*number) } else { None }
 }
 
 fn text(value: &Value) -> Option<String> {

@@ -109,6 +109,8 @@ impl Kind {
             }
             Self::Integer { from, to: u64::MAX } => format!("a whole number of at least {from}"),
             Self::Integer { from, to } => format!("a whole number from {from} to {to}"),
+            Self::Number { from: f64::MIN, .. } => "a number".into(),
+            Self::Number { from: f64::MIN_POSITIVE, .. } => "a number above 0".into(),
             Self::Number { from, to } if to >= f64::MAX => format!("a number of at least {from}"),
             Self::Number { from, to } => format!("a number from {from} to {to}"),
             Self::Bool => "`true` or `false`".into(),

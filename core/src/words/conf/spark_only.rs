@@ -12,8 +12,6 @@ const POSITIVE: Kind = Kind::Number { from: 0.0, to: f64::MAX };
 const MILLISECONDS: Kind = Kind::Duration { plain: Plain::Milliseconds, from: Duration::ZERO, to: LONGEST };
 const SECONDS: Kind = Kind::Duration { plain: Plain::Seconds, from: Duration::ZERO, to: LONGEST };
 
-const RATE: &str =
-    "The rate is not limited yet; receivers wait while the memory of `tidemill.memory` is used up.";
 const LOG: &str = "What is received is not logged yet.";
 const DRIVER_LOG: &str = "There is no driver whose own log could be set apart.";
 const CLASS: &str = "A class of the JVM.";
@@ -25,44 +23,6 @@ const INTERNAL: &str = "Spark sets it itself, to find the jobs of a batch.";
 /// Users' files have them, so they are accepted, and their values checked as in Spark. One that gets an effect moves to
 /// the other table.
 pub(super) static ROWS: &[Row] = &[
-    inert("tidemill.streaming.backpressure.enabled", &["spark.streaming.backpressure.enabled"], BOOL, RATE),
-    inert(
-        "tidemill.streaming.backpressure.initial_rate",
-        &["spark.streaming.backpressure.initialRate"],
-        COUNT,
-        RATE,
-    ),
-    inert(
-        "tidemill.streaming.backpressure.rate_estimator",
-        &["spark.streaming.backpressure.rateEstimator"],
-        Kind::Choice(&["pid"]),
-        RATE,
-    ),
-    inert(
-        "tidemill.streaming.backpressure.pid.proportional",
-        &["spark.streaming.backpressure.pid.proportional"],
-        POSITIVE,
-        RATE,
-    ),
-    inert(
-        "tidemill.streaming.backpressure.pid.integral",
-        &["spark.streaming.backpressure.pid.integral"],
-        POSITIVE,
-        RATE,
-    ),
-    inert(
-        "tidemill.streaming.backpressure.pid.derived",
-        &["spark.streaming.backpressure.pid.derived"],
-        POSITIVE,
-        RATE,
-    ),
-    inert(
-        "tidemill.streaming.backpressure.pid.min_rate",
-        &["spark.streaming.backpressure.pid.minRate"],
-        POSITIVE,
-        RATE,
-    ),
-    inert("tidemill.streaming.receiver.max_rate", &["spark.streaming.receiver.maxRate"], POSITIVE, RATE),
     inert(
         "tidemill.streaming.block_queue_size",
         &["spark.streaming.blockQueueSize"],

@@ -8,6 +8,9 @@ use super::row::Row;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_hours(24);
 
+const ANY: Kind = Kind::Number { from: f64::MIN, to: f64::MAX };
+const POSITIVE: Kind = Kind::Number { from: 0.0, to: f64::MAX };
+
 /// Of tidemill's own, so with a unit.
 const fn own(from: Duration, to: Duration) -> Kind {
     Kind::Duration { plain: Plain::Refused, from, to }
@@ -116,6 +119,73 @@ pub(super) static ROWS: &[Row] = &[
         default: "1m",
         meaning: "How long a stream of files still knows a file that is gone: one that comes under its name later is new.",
         reason: "It is Spark's: long enough for a folder that is away for a moment, short enough to use a name again.",
+    },
+    Row {
+        key: "tidemill.streaming.receiver.max_rate",
+        spark: &["spark.streaming.receiver.maxRate"],
+        kind: ANY,
+        default: "none",
+        meaning: "The most records a second that each receiver lets in; 0 and less is no limit, as Spark's documentation \
+                  says and its code refuses.",
+        reason: "With `none` there is no limit but that of back pressure.",
+    },
+    Row {
+        key: "tidemill.streaming.backpressure.enabled",
+        spark: &["spark.streaming.backpressure.enabled"],
+        kind: Kind::Bool,
+        default: "true",
+        meaning: "Whether the rate of each input follows how fast its batches are computed.",
+        reason: "A source that is too fast should wait outside; in Spark it is `false`, and batches queue.",
+    },
+    Row {
+        key: "tidemill.streaming.backpressure.initial_rate",
+        spark: &["spark.streaming.backpressure.initialRate"],
+        kind: POSITIVE,
+        default: "none",
+        meaning: "Records a second that each input lets in before the first estimate; `0` is no limit. Without back pressure \
+                  the rate stays.",
+        reason: "With `none` it is 10000 with back pressure and no limit without: so the first batch of a large backlog is \
+                 no flood, and a job that can take more finds it within a few batches.",
+    },
+    Row {
+        key: "tidemill.streaming.backpressure.rate_estimator",
+        spark: &["spark.streaming.backpressure.rateEstimator"],
+        kind: Kind::Choice(&["steady", "pid"]),
+        default: "steady",
+        meaning: "Who estimates the rate: `steady` lets in what fits into an interval, `pid` is Spark's.",
+        reason: "It finds more capacity faster and swings less; the book compares them. In Spark it is `pid`.",
+    },
+    Row {
+        key: "tidemill.streaming.backpressure.pid.proportional",
+        spark: &["spark.streaming.backpressure.pid.proportional"],
+        kind: POSITIVE,
+        default: "1.0",
+        meaning: "How much of the error `pid` takes back at once.",
+        reason: "It is Spark's.",
+    },
+    Row {
+        key: "tidemill.streaming.backpressure.pid.integral",
+        spark: &["spark.streaming.backpressure.pid.integral"],
+        kind: POSITIVE,
+        default: "0.2",
+        meaning: "How much of the backlog `pid` works off in an interval.",
+        reason: "It is Spark's.",
+    },
+    Row {
+        key: "tidemill.streaming.backpressure.pid.derived",
+        spark: &["spark.streaming.backpressure.pid.derived"],
+        kind: POSITIVE,
+        default: "0.0",
+        meaning: "How much the trend of the error counts for `pid`.",
+        reason: "It is Spark's.",
+    },
+    Row {
+        key: "tidemill.streaming.backpressure.pid.min_rate",
+        spark: &["spark.streaming.backpressure.pid.minRate"],
+        kind: Kind::Number { from: f64::MIN_POSITIVE, to: f64::MAX },
+        default: "100",
+        meaning: "The least rate that `pid` gives, in records a second.",
+        reason: "It is Spark's.",
     },
     Row {
         key: "tidemill.default.parallelism",

@@ -1,0 +1,290 @@
+//! The gate: where what a receiver read becomes blocks. Here is what a receiver sees of it.
+
+mod control;
+mod open;
+mod positions;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+
+pub(crate) use self::control::GateControl;
+use self::open::Open;
+pub(crate) use self::open::{Sealed, Segment};
+use self::positions::Positions;
+use super::block::InputBlock;
+use super::limiter::Limiter;
+use super::receiver::Lane;
+use super::watch::Watch;
+use crate::data::{Data, Wire};
+use crate::memory::Budget;
+use crate::runtime::Runtime;
+use crate::words::{BoxError, Error, Result};
+
+/// Records received together, with the position *of the last one*.
+#[derive(Clone, Debug)]
+pub struct Received<T, P> {
+    /// Where from.
+    pub lane: Lane,
+    /// The records, in order.
+    pub records: Vec<T>,
+    /// Where reading goes on behind; `None` for a source that cannot be rewound.
+    pub last: Option<P>,
+}
+
+/// The receiver's side of the gate; a clone for each task of its own that reads a lane.
+///
+/// What is emitted goes into the open block. The block is cut at each tick, and when it is older than the block interval;
+/// blocks are the partitions of the batch. The gate closes while the memory budget is used up: `emit` waits then, and
+/// the source feels it.
+///
+/// # Positions
+/// What is emitted with a position that is not above the highest one of its lane was in before, and is left out and counted
+/// (`RecordsRepeated`): a receiver that reads again behind a failure gives each record once. Several records under one
+/// position are emitted together. Positions of a type with one value, such as `()`, name no place.
+///
+/// # When the job stops
+/// What is emitted is always taken, also by an `emit` that waits in this moment, and by one that comes later: it waits no
+/// more then, and says [`Error::Stopping`] *behind* taking. So a receiver that emits what it has read and returns the
+/// error with `?` loses nothing to a graceful stop.
+pub struct Gate<T, P>(Arc<Shared<T, P>>, Heard);
+
+/// The number of the last commit that [`Gate::durable`] has told of.
+#[derive(Default)]
+struct Heard(AtomicU64);
+
+struct Shared<T, P> {
+    state: Mutex<State<T, P>>,
+    budget: Budget,
+    limiter: Arc<Limiter>,
+    runtime: Arc<dyn Runtime>,
+    block_interval: Duration,
+    durable: Notify,
+    stopped: watch::Receiver<bool>,
+    watch: OnceLock<Arc<Watch>>,
+}
+
+struct State<T, P> {
+    open: Open<T>,
+    sealed: Vec<Sealed<T>>,
+    positions: Positions<P>,
+    // This run emits no more.
+    finished: bool,
+    // No batch is committed any more.
+    closed: bool,
+    rejected: Vec<String>,
+    rejected_count: u64,
+}
+
+impl<T, P> Clone for Gate<T, P> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0), Heard(self.1.0.load(Ordering::Relaxed).into()))
+    }
+}
+
+impl<T: Data, P: Wire + Ord> Gate<T, P> {
+    /// A gate, and the other side of it.
+    pub(crate) fn new(
+        runtime: &Arc<dyn Runtime>,
+        budget: &Budget,
+        limiter: &Arc<Limiter>,
+        block_interval: Duration,
+    ) -> (Self, GateControl<T, P>) {
+        let (stop, stopped) = watch::channel(false);
+        let state = State {
+            open: Open::default(),
+            sealed: Vec::new(),
+            positions: Positions::default(),
+            finished: false,
+            closed: false,
+            rejected: Vec::new(),
+            rejected_count: 0,
+        };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            budget: budget.clone(),
+            limiter: Arc::clone(limiter),
+            runtime: Arc::clone(runtime),
+            block_interval,
+            durable: Notify::new(),
+            stopped,
+            watch: OnceLock::new(),
+        });
+        let control = GateControl { gate: Self(Arc::clone(&shared), Heard::default()), stop };
+        (Self(shared, Heard::default()), control)
+    }
+
+    /// The highest position of `lane` that is in; reading goes on behind it. `None` on a first start.
+    pub fn resume(&self, lane: &str) -> Option<P> {
+        self.0.state.lock().positions.highest(lane).cloned()
+    }
+
+    /// Takes one record of a source without positions; waits while the gate is closed.
+    ///
+    /// # Errors
+    /// [`Error::Stopping`] once the job stops, though the record was taken: return it with `?`.
+    pub async fn emit(&self, record: T) -> Result<()> {
+        self.take_one(record, None).await;
+        self.go_on()
+    }
+
+    /// Takes one record that stands at `position` of `lane`; leaves it out where that is not above the lane's highest.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    pub async fn emit_at(&self, lane: &str, record: T, position: P) -> Result<()> {
+        self.take_one(record, Some((lane, position))).await;
+        self.go_on()
+    }
+
+    /// Takes records of one lane; waits while the gate is closed. Leaves all of them out where their last position is not
+    /// above the lane's highest.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    pub async fn emit_all(&self, received: Received<T, P>) -> Result<()> {
+        let Received { lane, records, last } = received;
+        let at = last.map(|last| (&*lane, last));
+        if records.is_empty() {
+            let mut state = self.0.state.lock();
+            if !state.positions.is_repeated(at.as_ref(), 0) {
+                state.positions.note(at);
+            }
+        } else {
+            let (count, bytes) = (records.len() as u64, records.len() * size_of::<T>());
+            self.take(Segment::Records(Arc::new(records)), count, bytes, at).await;
+        }
+        self.go_on()
+    }
+
+    /// Takes many records in one buffer, to be decoded by the tasks of the batch; waits while the gate is closed. Leaves the
+    /// block out where its last position is not above the lane's highest.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    pub async fn emit_block(&self, lane: &str, block: impl InputBlock<T>, last: Option<P>) -> Result<()> {
+        let (count, bytes) = (block.records(), block.size());
+        self.take(Segment::Block(Arc::new(block)), count, bytes, last.map(|last| (lane, last))).await;
+        self.go_on()
+    }
+
+    /// A run begins; listeners hear of it through `watch`. Gives the gate of that run.
+    pub(in crate::source) fn begin(&self, watch: &Arc<Watch>) -> Self {
+        self.0.state.lock().finished = false;
+        // Invariant: all runs at a gate have one watch.
+        let _ = self.0.watch.set(Arc::clone(watch));
+        self.clone()
+    }
+
+    pub(crate) fn runtime(&self) -> &Arc<dyn Runtime> {
+        &self.0.runtime
+    }
+
+    /// A record that the receiver itself could not decode: left out, counted, and reported with its batch.
+    pub fn reject(&self, reason: impl Into<String>) {
+        let mut state = self.0.state.lock();
+        state.rejected_count += 1;
+        if state.rejected.is_empty() {
+            state.rejected.push(reason.into());
+        }
+    }
+
+    /// Something went wrong, and the receiver goes on: listeners hear of it
+    /// ([`on_receiver_error`](crate::StreamingListener::on_receiver_error)), and it is logged.
+    ///
+    /// ```
+    /// # fn example(gate: &tidemill::Gate<u64, ()>) {
+    /// gate.report_error("the second of three servers does not answer");
+    /// # }
+    /// ```
+    #[doc(alias = "reportError")]
+    pub fn report_error(&self, error: impl Into<BoxError>) {
+        if let Some(watch) = self.0.watch.get() {
+            watch.reported(&*error.into());
+        }
+    }
+
+    /// Waits until more of what was emitted is durable, and names the last position of each lane that has moved.
+    /// Acknowledge then. `None`: nothing more will become durable, because all that was emitted before
+    /// [`finish`](Self::finish) is, or because the job has ended.
+    ///
+    /// Each clone of a gate hears of all lanes, and goes on where the clone it was made of was. A new run hears of what was
+    /// durable before it began, too: what the last run could not acknowledge is not forgotten.
+    pub async fn durable(&self) -> Option<Vec<(Lane, P)>> {
+        loop {
+            // Made before looking: it hears what comes between the look and the wait.
+            let more = self.0.durable.notified();
+            {
+                let state = self.0.state.lock();
+                let mut heard = self.1.0.load(Ordering::Relaxed);
+                let news = state.positions.durable_since(&mut heard);
+                self.1.0.store(heard, Ordering::Relaxed);
+                if !news.is_empty() {
+                    return Some(news);
+                }
+                if state.closed || (state.finished && state.positions.all_durable()) {
+                    return None;
+                }
+            }
+            more.await;
+        }
+    }
+
+    /// Says that this run emits no more, on no lane. A graceful stop then makes its last batch without waiting for the end of
+    /// the run, which stays to acknowledge what that batch commits:
+    ///
+    /// ```
+    /// # async fn acknowledge(_: Vec<(tidemill::Lane, u64)>) -> tidemill::Result<()> { Ok(()) }
+    /// # async fn example(gate: tidemill::Gate<u64, u64>) -> tidemill::Result<()> {
+    /// // The job stops, or the source has ended.
+    /// gate.finish();
+    /// while let Some(last) = gate.durable().await {
+    ///     acknowledge(last).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// What is emitted behind it may miss the last batch.
+    pub fn finish(&self) {
+        self.0.state.lock().finished = true;
+        self.0.durable.notify_waiters();
+        if let Some(watch) = self.0.watch.get() {
+            watch.done();
+        }
+    }
+
+    /// Waits for so long, or until the job stops: for a source that is asked again and again.
+    pub async fn sleep(&self, time: Duration) {
+        tokio::select! {
+            biased;
+            () = self.stopped() => {}
+            () = self.0.runtime.sleep(time) => {}
+        }
+    }
+
+    /// Resolves once the job stops. Race it against the source in a `select!`.
+    pub async fn stopped(&self) {
+        // A control that is gone means that the job is, and that is a stop too.
+        let _ = self.0.stopped.clone().wait_for(|stopped| *stopped).await;
+    }
+
+    fn go_on(&self) -> Result<()> {
+        if self.is_stopped() { Err(Error::Stopping) } else { Ok(()) }
+    }
+
+    fn is_stopped(&self) -> bool {
+        // As in `stopped`.
+        *self.0.stopped.borrow() || self.0.stopped.has_changed().is_err()
+    }
+}
+
+impl<T, P> fmt::Debug for Gate<T, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").finish_non_exhaustive()
+    }
+}
