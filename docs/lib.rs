@@ -26,6 +26,7 @@ pages! {
     operators: "src/operators.md",
     files: "src/files.md",
     receivers: "src/receivers.md",
+    back_pressure: "src/back-pressure.md",
     testing: "src/testing.md",
     settings: "src/settings.md",
     listeners: "src/listeners.md",

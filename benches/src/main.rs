@@ -11,6 +11,7 @@ mod child;
 mod harness;
 mod limit;
 mod measure;
+mod plants;
 mod stats;
 mod workloads;
 
@@ -41,20 +42,26 @@ struct Args {
     #[arg(long, value_enum)]
     only: Option<Side>,
     #[command(subcommand)]
-    command: Option<Hidden>,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Hidden {
+enum Command {
     /// One run of one side in this process; what the harness starts as a child.
     #[command(hide = true)]
     Entry(EntryArgs),
+    /// Rate estimators on 1,000 jobs on paper: the table of the book. Nothing is measured, so it needs no rounds.
+    Plants,
 }
 
 fn main() -> Result<()> {
     let args = Args::parse();
     match (args.command, args.workload) {
-        (Some(Hidden::Entry(entry)), _) => {
+        (Some(Command::Plants), _) => {
+            plants::run();
+            Ok(())
+        }
+        (Some(Command::Entry(entry)), _) => {
             let run = workloads::find(entry.workload).entry;
             println!("{}", serde_json::to_string(&run(&entry)?)?);
             Ok(())

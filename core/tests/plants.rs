@@ -33,8 +33,7 @@ fn steady_settles_behind_a_start_and_a_step_on_95_of_100_plants() {
         .filter_map(|seed| {
             let plant = Plant::drawn(seed);
             let verdicts = plant.judge(&mut steady(&plant));
-            let holds =
-                verdicts.iter().all(|verdict| verdict.as_ref().is_some_and(|verdict| verdict.holds()));
+            let holds = verdicts.iter().all(|verdict| verdict.as_ref().is_some_and(Verdict::holds));
             (!holds).then(|| format!("seed {seed}: {verdicts:?}"))
         })
         .collect();

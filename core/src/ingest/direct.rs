@@ -10,7 +10,7 @@ use super::{Input, InputOf, Settled, Started};
 use crate::backpressure::BatchReport;
 use crate::data::Data;
 use crate::rdd::{Job, Node, Part, Rdd, decode_all, encode_all};
-use crate::runtime::{Runtime, Site, TaskContext};
+use crate::runtime::{Site, TaskContext};
 use crate::source::{Ask, DirectInput, InputContext, Rejects};
 use crate::words::{BatchTime, Rate, Result};
 
@@ -30,7 +30,6 @@ pub(crate) struct DirectSource<D: DirectInput> {
 /// How many records are asked for. On member 0 only.
 struct AskedRate {
     rate: InputRate,
-    runtime: Arc<dyn Runtime>,
     interval: Duration,
     state: Mutex<Limit>,
 }
@@ -40,15 +39,16 @@ struct Limit {
     // Batches that are not done: their records, and whether the ranges hold all that was asked for.
     planned: Vec<(BatchTime, u64, bool)>,
     asked: Option<u64>,
+    // The last batch was done more than two intervals behind its time: the next one waits for more than one.
+    late: bool,
 }
 
 impl AskedRate {
-    /// The most records for `batch`. A batch that is late by a whole interval gets half: so the job catches up, and as those that
-    /// are late run one behind the other, it computes no less.
-    fn ask(&self, batch: BatchTime) -> Option<u64> {
-        let late = self.runtime.now().saturating_sub(batch.since_epoch()) > self.interval;
-        let time = if late { self.interval / 2 } else { self.interval };
+    /// The most records for the next batch. One that is late by a whole interval gets half: so the job catches up, and as those
+    /// that are late run one behind the other, it computes no less.
+    fn ask(&self) -> Option<u64> {
         let mut state = self.state.lock();
+        let time = if state.late { self.interval / 2 } else { self.interval };
         state.asked = state.now.map(|rate| rate.records_in(time));
         state.asked
     }
@@ -66,7 +66,12 @@ impl AskedRate {
     }
 
     fn completed(&self, batch: BatchTime, report: Option<&BatchReport>) {
-        let done = self.state.lock().planned.extract_if(.., |(planned, ..)| *planned <= batch).last();
+        let done = {
+            let mut state = self.state.lock();
+            state.late =
+                report.is_some_and(|done| done.scheduling_delay + done.processing > self.interval * 2);
+            state.planned.extract_if(.., |(planned, ..)| *planned <= batch).last()
+        };
         let Some((_, records, held_back)) = done else { return };
         if let Some(rate) = self.rate.estimate(report, records, held_back) {
             self.state.lock().now = Some(rate);
@@ -135,9 +140,9 @@ impl<D: DirectInput> Input for DirectSource<D> {
         let _ = self.me.set(me);
         if me == 0 {
             let rate = with.rates.of_input(None);
-            let state = Mutex::new(Limit { now: with.rates.initial, planned: Vec::new(), asked: None });
-            let runtime = Arc::clone(&with.engine.runtime);
-            let _ = self.rate.set(AskedRate { rate, runtime, interval: with.rates.interval, state });
+            let state = Limit { now: with.rates.initial, planned: Vec::new(), asked: None, late: false };
+            let state = Mutex::new(state);
+            let _ = self.rate.set(AskedRate { rate, interval: with.rates.interval, state });
         }
         let context =
             InputContext::new(&with.engine.runtime, &with.events, self.number, self.input.name(), me);
@@ -149,7 +154,7 @@ impl<D: DirectInput> Input for DirectSource<D> {
         if self.me.get() != Some(&0) {
             return Ok(Vec::new());
         }
-        let records_max = self.rate.get().and_then(|rate| rate.ask(batch));
+        let records_max = self.rate.get().and_then(|rate| rate.ask());
         // Under the lock: a position may be large, and nobody else asks for it before the answer.
         let ranges =
             self.input.plan(&self.state.lock().position, &Ask { batch, records_max, within: PLAN_WITHIN })?;

@@ -8,8 +8,8 @@ use crate::source::{INSIDE_AT_START, INSIDE_MAX, LATE};
 /// The longest block, in seconds: what the limiter saves up while nobody comes.
 const BLOCK_MAX: f64 = 0.2;
 
-/// A job on paper with one receiver: a batch of *n* records takes *fixed + per_record × n × ε*, and from one batch on
-/// *per_record* is another.
+/// A job on paper with one receiver: a batch of *n* records takes `fixed + per_record × n × ε`, and from one batch on
+/// `per_record` is another.
 ///
 /// It does what the engine does. A batch is cut at each tick and waits for those before it; its report comes when it is
 /// done; the rate that the estimator gives holds for what is admitted from then on; the limiter saves up one block; and the
@@ -126,7 +126,7 @@ impl Plant {
     pub fn run(&self, estimator: &mut dyn RateEstimator, batches: usize) -> Vec<PlantBatch> {
         let mut run = Run::new(self);
         while run.finished < batches {
-            run.to_next_event(estimator);
+            run.advance(estimator);
         }
         run.batches.truncate(batches);
         run.batches
@@ -137,7 +137,7 @@ impl Plant {
     pub fn judge(&self, estimator: &mut dyn RateEstimator) -> [Option<Verdict>; 2] {
         let mut run = Run::new(self);
         for _ in 0..20_000 {
-            run.to_next_event(estimator);
+            run.advance(estimator);
             if run.finished > self.step_at
                 && let Some(step) = self.verdict(&run, self.step_at)
             {
@@ -208,7 +208,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn to_next_event(&mut self, estimator: &mut dyn RateEstimator) {
+    fn advance(&mut self, estimator: &mut dyn RateEstimator) {
         let tick = (self.batches.len() + 1) as f64 * self.plant.interval;
         let done = self.batches.get(self.finished).map_or(f64::INFINITY, |batch| batch.done);
         self.admit(tick.min(done));
@@ -281,7 +281,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// SplitMix64: the same numbers on each machine and for ever.
+/// `SplitMix64`: the same numbers on each machine and for ever.
 struct Random(u64);
 
 impl Random {

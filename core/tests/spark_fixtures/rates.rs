@@ -30,7 +30,7 @@ pub(crate) fn pid(case: &Case) {
         done.records = records;
         done.processing = Duration::from_millis(processing);
         done.scheduling_delay = Duration::from_millis(delay);
-        let rate = pid.update(&done).map(|rate| rate.as_per_second());
+        let rate = pid.update(&done).map(Rate::as_per_second);
         let close = match (rate, expected) {
             (Some(rate), Some(expected)) => (rate - expected).abs() <= 1e-9 * expected.abs(),
             (rate, expected) => rate == expected,

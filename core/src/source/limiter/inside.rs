@@ -29,8 +29,18 @@ pub(super) struct Inside {
     // Of `batches`.
     records: u64,
     reported: bool,
-    late: bool,
-    in_vain: bool,
+    ticks: Ticks,
+}
+
+/// How the driver keeps up with the ticks.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Ticks {
+    #[default]
+    InTime,
+    /// More than a whole batch waits.
+    Late,
+    /// Batches without records take longer than an interval too: waiting does not help.
+    Hopeless,
 }
 
 /// A batch that is not done.
@@ -46,7 +56,11 @@ impl Inside {
     pub(super) fn is_full(&self, rate: Rate, interval: Duration) -> bool {
         let batches = if self.reported { INSIDE_MAX } else { INSIDE_AT_START };
         let most = (rate.records_in(interval) as f64 * batches) as u64;
-        !self.in_vain && (self.records + self.open >= most || (self.late && self.records > 0))
+        match self.ticks {
+            Ticks::InTime => self.records + self.open >= most,
+            Ticks::Late => self.records + self.open >= most || self.records > 0,
+            Ticks::Hopeless => false,
+        }
     }
 
     /// Somebody has to wait.
@@ -77,8 +91,14 @@ impl Inside {
         }
         self.records -= records;
         self.reported |= records > 0;
-        self.late = delay + processing > interval.mul_f64(LATE);
-        self.in_vain = processing >= interval && (self.in_vain || records == 0);
+        let in_vain = records == 0 || self.ticks == Ticks::Hopeless;
+        self.ticks = if processing >= interval && in_vain {
+            Ticks::Hopeless
+        } else if delay + processing > interval.mul_f64(LATE) {
+            Ticks::Late
+        } else {
+            Ticks::InTime
+        };
         (records, held_back)
     }
 }

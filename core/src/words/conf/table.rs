@@ -113,14 +113,6 @@ pub(super) static ROWS: &[Row] = &[
         reason: "Spark always waits 2 s; with a back-off the first try can be sooner and later ones spare the other side.",
     },
     Row {
-        key: "tidemill.streaming.file_stream.min_remember_duration",
-        spark: &["spark.streaming.fileStream.minRememberDuration", "spark.streaming.minRememberDuration"],
-        kind: seconds(Duration::ZERO, LONGEST),
-        default: "1m",
-        meaning: "How long a stream of files still knows a file that is gone: one that comes under its name later is new.",
-        reason: "It is Spark's: long enough for a folder that is away for a moment, short enough to use a name again.",
-    },
-    Row {
         key: "tidemill.streaming.receiver.max_rate",
         spark: &["spark.streaming.receiver.maxRate"],
         kind: ANY,
@@ -186,6 +178,14 @@ pub(super) static ROWS: &[Row] = &[
         default: "100",
         meaning: "The least rate that `pid` gives, in records a second.",
         reason: "It is Spark's.",
+    },
+    Row {
+        key: "tidemill.streaming.file_stream.min_remember_duration",
+        spark: &["spark.streaming.fileStream.minRememberDuration", "spark.streaming.minRememberDuration"],
+        kind: seconds(Duration::ZERO, LONGEST),
+        default: "1m",
+        meaning: "How long a stream of files still knows a file that is gone: one that comes under its name later is new.",
+        reason: "It is Spark's: long enough for a folder that is away for a moment, short enough to use a name again.",
     },
     Row {
         key: "tidemill.default.parallelism",

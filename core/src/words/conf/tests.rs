@@ -339,6 +339,12 @@ fn every_typed_default_can_be_read() {
     assert!(conf.get_typed(keys::STOP_GRACEFULLY_ON_SHUTDOWN));
     assert_eq!(conf.get_typed(keys::GRACEFUL_STOP_TIMEOUT), None);
     assert_eq!(conf.get_typed(keys::RECEIVER_RESTART_DELAY), Duration::from_millis(500));
+    assert_eq!(conf.get_typed(keys::RECEIVER_MAX_RATE), None);
+    assert!(conf.get_typed(keys::BACKPRESSURE_ENABLED));
+    assert_eq!(conf.get_typed(keys::BACKPRESSURE_INITIAL_RATE), None);
+    assert_eq!(conf.get_typed(keys::RATE_ESTIMATOR), keys::Estimator::Steady);
+    let gains = [keys::PID_PROPORTIONAL, keys::PID_INTEGRAL, keys::PID_DERIVED, keys::PID_MIN_RATE];
+    assert_eq!(gains.map(|gain| conf.get_typed(gain)), [1.0, 0.2, 0.0, 100.0]);
     assert_eq!(conf.get_typed(keys::DEFAULT_PARALLELISM), None);
     assert_eq!(conf.get_typed(keys::MAX_FAILURES), 4);
     assert_eq!(conf.get_typed(keys::MEMORY), 512 << 20);
