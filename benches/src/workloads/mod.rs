@@ -1,8 +1,10 @@
 //! The workloads: for each its goals, how a side is started, and what this program does when it is that side.
 
 mod build;
+mod files;
 mod join;
 mod latency;
+mod listing;
 mod socket;
 mod startup;
 mod tiny_batches;
@@ -37,7 +39,9 @@ pub(crate) enum Name {
     Join,
     TinyBatches,
     Socket,
+    Files,
     Latency,
+    Listing,
     Startup,
     Build,
 }
@@ -91,7 +95,9 @@ pub(crate) fn find(name: Name) -> Workload {
         Name::Join => join::WORKLOAD,
         Name::TinyBatches => tiny_batches::WORKLOAD,
         Name::Socket => socket::WORKLOAD,
+        Name::Files => files::WORKLOAD,
         Name::Latency => latency::WORKLOAD,
+        Name::Listing => listing::WORKLOAD,
         Name::Startup => startup::WORKLOAD,
         Name::Build => build::WORKLOAD,
     }

@@ -84,6 +84,19 @@ struct State<D: DirectInput> {
     batches: Vec<Batch<D::Range>>,
 }
 
+/// A batch may have a hundred thousand ranges; so many are named to people.
+const NAMED_MAX: usize = 100;
+
+/// The ranges for people, one a line; one that shows nothing has no line.
+fn described<R: std::fmt::Debug>(ranges: &[R]) -> String {
+    let shown = ranges.iter().take(NAMED_MAX).map(|range| format!("{range:?}"));
+    let mut lines: Vec<String> = shown.filter(|line| !line.is_empty()).collect();
+    if ranges.len() > NAMED_MAX {
+        lines.push(format!("and {} more", ranges.len() - NAMED_MAX));
+    }
+    lines.join("\n")
+}
+
 /// What was planned for one batch.
 struct Batch<R> {
     time: BatchTime,
@@ -156,7 +169,7 @@ impl<D: DirectInput> Input for DirectSource<D> {
         })?;
         let settled = Settled {
             records: ranges.iter().filter_map(|range| self.input.records(range)).sum(),
-            description: ranges.iter().map(|range| format!("{range:?}")).collect::<Vec<_>>().join("\n"),
+            description: described(&ranges),
             replayable: true,
         };
         if let Some(rate) = self.rate.get() {
@@ -240,5 +253,19 @@ where
         task.at(self.site);
         let part = self.input.read(&self.planned[partition], reading.rejects(), task)?;
         Ok(Box::new(Counted { part, reading }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_of_many_ranges_names_the_first_and_counts_the_others() {
+        let ranges: Vec<usize> = (0..NAMED_MAX + 2).collect();
+        let lines: Vec<String> = described(&ranges).lines().map(str::to_owned).collect();
+        assert_eq!(lines.len(), NAMED_MAX + 1);
+        assert_eq!((lines[0].as_str(), lines[NAMED_MAX].as_str()), ("0", "and 2 more"));
+        assert_eq!(described(&[1, 2]), "1\n2");
     }
 }

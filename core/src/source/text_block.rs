@@ -1,5 +1,7 @@
 //! Lines of text that stay together until a task cuts them.
 
+use std::sync::Arc;
+
 use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::{memchr2, memrchr2};
 
@@ -23,17 +25,37 @@ pub struct TextLinesBlock {
     limit: Limit,
     // The last line is not there: too long to be kept.
     too_long: bool,
+    place: Place,
 }
 
 impl TextLinesBlock {
     /// A block of these lines, each of at most `line_bytes_max` bytes. The bytes are not copied.
     pub fn new(bytes: impl Into<Bytes>, line_bytes_max: usize) -> Self {
-        Self::of(bytes.into(), false, Limit { line_bytes_max, advice: "" })
+        Self::of(bytes.into(), false, Limit { line_bytes_max, advice: "" }, Place::default())
     }
 
-    fn of(bytes: Bytes, too_long: bool, limit: Limit) -> Self {
+    fn of(bytes: Bytes, too_long: bool, limit: Limit, place: Place) -> Self {
         // Counted on the I/O side, so two quick looks and no cutting.
-        Self { lines: count_lines(&bytes) as u64, bytes, limit, too_long }
+        Self { lines: count_lines(&bytes) as u64, bytes, limit, too_long, place }
+    }
+}
+
+/// Where a block begins.
+#[derive(Clone, Debug, Default)]
+struct Place {
+    // What the bytes come from; none where nobody could find them there again.
+    source: Option<Arc<str>>,
+    // The first byte, counted from the beginning of the source.
+    offset: u64,
+}
+
+impl Place {
+    /// The byte so far behind the beginning, for people.
+    fn at(&self, byte: usize) -> String {
+        match &self.source {
+            Some(source) => format!("{source}, byte {}", self.offset + byte as u64),
+            None => format!("byte {byte} of its block"),
+        }
     }
 }
 
@@ -67,11 +89,13 @@ impl InputBlock<Text> for TextLinesBlock {
         if self.too_long {
             rejects.add(|| {
                 let error = self.limit.exceeded("at least ", self.limit.line_bytes_max.saturating_add(1));
-                Rejected::new(at(self.bytes.len()), error, Bytes::new())
+                Rejected::new(self.place.at(self.bytes.len()), error, Bytes::new())
             });
         }
         Ok(Box::new(Lines {
-            whole: self.bytes.len(),
+            place: self.place.clone(),
+            whole: self.bytes.clone(),
+            run: 0,
             rest: self.bytes.clone(),
             // A block that is no longer than a line may be has no line that is too long.
             limit: (self.bytes.len() > self.limit.line_bytes_max).then_some(self.limit),
@@ -85,8 +109,10 @@ impl InputBlock<Text> for TextLinesBlock {
 
 /// The lines of a block.
 struct Lines {
-    // The length of the block.
-    whole: usize,
+    place: Place,
+    whole: Bytes,
+    // Where `current` begins in the whole.
+    run: usize,
     // What was not looked at yet; begins with a line.
     rest: Bytes,
     // None where no line can be too long.
@@ -102,6 +128,7 @@ struct Lines {
 impl Lines {
     /// Makes `current` of the valid text in front of `rest`, and takes off the bad line behind it, if there is one.
     fn next_run(&mut self) {
+        self.run = self.whole.len() - self.rest.len();
         let bad = match TextBlock::from_utf8(self.rest.clone()) {
             Ok(block) => {
                 self.rest = Bytes::new();
@@ -119,7 +146,7 @@ impl Lines {
         };
         self.rejects.add(|| {
             let line = self.rest.slice(start..end);
-            Rejected::new(at(self.whole - self.rest.len() + start), not_text(&line, bad - start), line)
+            Rejected::new(self.place.at(self.run + start), not_text(&line, bad - start), line)
         });
         let run = self.rest.split_to(start);
         self.rest.advance(behind - start);
@@ -127,17 +154,18 @@ impl Lines {
         self.current = TextBlock::from_utf8(run).ok().map(|block| block.lines());
     }
 
-    fn leave_out_long_lines(&mut self) {
+    /// Takes lines that are too long out of `out`, whose first begins at byte `start` of the whole.
+    fn leave_out_long_lines(&mut self, start: usize) {
         let Some(limit) = self.limit else { return };
-        // Lines have lost their place here; where what was looked at ends is close enough to find it.
-        let (rejects, behind) = (&self.rejects, self.whole - self.rest.len());
+        let Self { place, whole, rejects, .. } = self;
+        let mut next = start;
         self.out.retain(|line| {
+            let (start, end) = (next, next + line.len());
+            next = end + if whole[end..].starts_with(b"\r\n") { 2 } else { 1 };
             let fits = line.len() <= limit.line_bytes_max;
             if !fits {
-                rejects.add(|| {
-                    let bytes = Bytes::copy_from_slice(line.as_bytes());
-                    Rejected::new(format!("before {}", at(behind)), limit.exceeded("", line.len()), bytes)
-                });
+                let bytes = || whole.slice(start..end);
+                rejects.add(|| Rejected::new(place.at(start), limit.exceeded("", line.len()), bytes()));
             }
             fits
         });
@@ -150,8 +178,9 @@ impl Chunks<Text> for Lines {
         loop {
             if let Some(lines) = &mut self.current {
                 self.out.clear();
+                let start = self.run + lines.position();
                 if lines.fill(&mut self.out, PORTION) > 0 {
-                    self.leave_out_long_lines();
+                    self.leave_out_long_lines(start);
                     return Ok(Some(Chunk::Own(&mut self.out)));
                 }
                 self.current = None;
@@ -177,11 +206,6 @@ impl Chunks<Text> for Lines {
         }
         Ok(count)
     }
-}
-
-/// A place in a block.
-fn at(byte: usize) -> String {
-    format!("byte {byte} of its block")
 }
 
 /// Why a line is left out, with the bytes around the one at `bad`.
@@ -212,14 +236,42 @@ pub struct LineCutter {
     limit: Limit,
     // The last block ended with `\r`: a `\n` that comes next belongs to it.
     behind_return: bool,
-    // What comes is the rest of a line that was too long.
+    // What comes is the rest of a line that was too long, or whose beginning is none of ours.
     passing_over: bool,
+    // Where the buffer begins.
+    place: Place,
 }
 
 impl LineCutter {
     /// A cutter of lines of at most `line_bytes_max` bytes: the buffer never keeps more.
     pub fn new(line_bytes_max: usize) -> Self {
-        Self { limit: Limit { line_bytes_max, advice: "" }, behind_return: false, passing_over: false }
+        let limit = Limit { line_bytes_max, advice: "" };
+        Self { limit, behind_return: false, passing_over: false, place: Place::default() }
+    }
+
+    /// The bytes come from `source`, from its byte `offset` on: rejected lines say where they stand there, as in
+    /// `/in/log.txt, byte 170`. Default: they say where they stand in their block.
+    #[must_use]
+    pub fn named(mut self, source: impl Into<Arc<str>>, offset: u64) -> Self {
+        self.place = Place { source: Some(source.into()), offset };
+        self
+    }
+
+    /// The bytes come from the middle of something, where `before` is the byte before them: what is left of the line that it
+    /// belongs to is passed over.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use tidemill::{InputBlock, LineCutter};
+    ///
+    /// let (mut cutter, mut buffer) = (LineCutter::new(80).behind(b'b'), BytesMut::from("e\r\nor not\n"));
+    /// assert_eq!(cutter.cut(&mut buffer, 11).expect("a whole line").records(), 1);
+    /// ```
+    #[must_use]
+    pub fn behind(mut self, before: u8) -> Self {
+        self.behind_return = before == b'\r';
+        self.passing_over = !matches!(before, b'\n' | b'\r');
+        self
     }
 
     /// What to do about a line that is too long, for the reason that is reported with it: "raise `…`". Default: nothing is
@@ -239,38 +291,46 @@ impl LineCutter {
         // Invariant: in front of `fresh` there is no end of a line, or it would have been cut there.
         let known = buffer.len().saturating_sub(fresh);
         let end = memrchr2(b'\n', b'\r', &buffer[known..]).map_or(0, |end| known + end + 1);
-        let bytes = buffer.split_to(end).freeze();
+        let place = self.place.clone();
+        let bytes = self.take(buffer, end);
         self.behind_return = buffer.is_empty() && bytes.ends_with(b"\r");
         let too_long = buffer.len() > self.limit.line_bytes_max;
         if too_long {
-            buffer.clear();
+            self.take(buffer, buffer.len());
             self.passing_over = true;
         }
-        let block = TextLinesBlock::of(bytes, too_long, self.limit);
+        let block = TextLinesBlock::of(bytes, too_long, self.limit, place);
         (block.records() > 0).then_some(block)
     }
 
     /// The source has ended: what is left in `buffer` is the last line. What comes next begins with a new one.
     pub fn finish(&mut self, buffer: &mut BytesMut) -> Option<TextLinesBlock> {
         (self.behind_return, self.passing_over) = (false, false);
-        let last = buffer.split().freeze();
-        (!last.is_empty()).then(|| TextLinesBlock::of(last, false, self.limit))
+        let place = self.place.clone();
+        let last = self.take(buffer, buffer.len());
+        (!last.is_empty()).then(|| TextLinesBlock::of(last, false, self.limit, place))
+    }
+
+    /// The first bytes of the buffer, which begins behind them now.
+    fn take(&mut self, buffer: &mut BytesMut, bytes: usize) -> Bytes {
+        self.place.offset += bytes as u64;
+        buffer.split_to(bytes).freeze()
     }
 
     /// Takes off the rest of a line that was too long, and the `\n` of a torn `\r\n`. Whether that is over.
     fn pass_over(&mut self, buffer: &mut BytesMut) -> bool {
         if self.passing_over {
             let Some(end) = memchr2(b'\n', b'\r', buffer) else {
-                buffer.clear();
+                self.take(buffer, buffer.len());
                 return false;
             };
             self.behind_return = buffer[end] == b'\r';
             self.passing_over = false;
-            buffer.advance(end + 1);
+            self.take(buffer, end + 1);
         }
         if std::mem::take(&mut self.behind_return) {
             match buffer.first() {
-                Some(b'\n') => buffer.advance(1),
+                Some(b'\n') => drop(self.take(buffer, 1)),
                 Some(_) => {}
                 None => {
                     self.behind_return = true;

@@ -2,9 +2,6 @@
 
 /// What brings the case, its suite, and the case. A row goes when its part is there: the case then runs, or differs.
 pub(crate) const LATER: &[(&str, &str, &str)] = &[
-    ("files", "InputStreamsSuite", "file newFilesOnly=true"),
-    ("files", "InputStreamsSuite", "file wildcard"),
-    ("files", "observed on real PySpark 3.5.6", "file stream odd names"),
     ("kafka", "DirectKafkaStreamSuite [K commit 050b8177]", "max messages, no lag"),
     ("kafka", "DirectKafkaStreamSuite [K commit 050b8177]", "max messages capped"),
     ("kafka", "DirectKafkaStreamSuite [K commit 050b8177]", "rates 100,50,20 at 500 ms"),

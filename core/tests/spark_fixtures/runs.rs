@@ -79,8 +79,20 @@ pub(crate) const RUNS: &[(&str, &str, fn(&Case))] = &[
 ];
 
 /// Suite, case, and the test of it in another package.
-pub(crate) const ELSEWHERE: &[(&str, &str, &str)] = &[(
-    "InputStreamsSuite",
-    "socket",
-    "connectors/socket/tests/lines.rs::a_line_that_comes_in_two_parts_is_one_line_of_the_later_batch",
-)];
+pub(crate) const ELSEWHERE: &[(&str, &str, &str)] = &[
+    (
+        "InputStreamsSuite",
+        "socket",
+        "connectors/socket/tests/lines.rs::a_line_that_comes_in_two_parts_is_one_line_of_the_later_batch",
+    ),
+    (
+        "InputStreamsSuite",
+        "file newFilesOnly=true",
+        "connectors/file/tests/spark.rs::only_files_that_come_behind_the_start_are_read",
+    ),
+    (
+        "InputStreamsSuite",
+        "file wildcard",
+        "connectors/file/tests/spark.rs::a_glob_of_folders_reads_the_files_in_them_and_not_those_beside_them",
+    ),
+];

@@ -169,3 +169,29 @@ fn lines_are_those_of_the_model_whatever_pieces_they_come_in() {
     });
     outcome.unwrap();
 }
+
+#[test]
+fn blocks_of_a_named_source_know_where_they_begin() {
+    let mut cutter = LineCutter::new(4).named("in.txt", 10);
+    let mut buffer = BytesMut::new();
+    let mut begins = |piece: &str| {
+        buffer.extend_from_slice(piece.as_bytes());
+        cutter.cut(&mut buffer, piece.len()).map(|block| block.place.at(0))
+    };
+    assert_eq!(begins("ab\r").unwrap(), "in.txt, byte 10");
+    // Behind the `\n` that belongs to the line before.
+    assert_eq!(begins("\ncd\ntoo long").unwrap(), "in.txt, byte 14");
+    assert_eq!(begins("er and longer"), None);
+    assert_eq!(begins("\nx\n").unwrap(), "in.txt, byte 39");
+}
+
+#[test]
+fn what_follows_the_middle_of_a_line_begins_with_the_next_one() {
+    for (before, bytes) in
+        [(b'x', "yz\nsea\n"), (b'x', "\r\nsea\n"), (b'\r', "\nsea\n"), (b'\r', "sea\n"), (b'\n', "sea\n")]
+    {
+        let mut buffer = BytesMut::from(bytes);
+        let block = LineCutter::new(100).behind(before).cut(&mut buffer, bytes.len()).unwrap();
+        assert_eq!((&block.bytes[..], block.records()), (&b"sea\n"[..], 1), "{before} {bytes:?}");
+    }
+}

@@ -73,6 +73,9 @@ pub const PID_INTEGRAL: SettingKey<f64> = SettingKey::number("tidemill.streaming
 pub const PID_DERIVED: SettingKey<f64> = SettingKey::number("tidemill.streaming.backpressure.pid.derived");
 /// The least rate that `pid` gives, in records a second.
 pub const PID_MIN_RATE: SettingKey<f64> = SettingKey::number("tidemill.streaming.backpressure.pid.min_rate");
+/// How long a stream of files still knows a file that is gone.
+pub const FILE_MIN_REMEMBER: SettingKey<Duration> =
+    SettingKey::duration("tidemill.streaming.file_stream.min_remember_duration");
 /// Partitions of a shuffle; none: the number of task slots at the first start.
 pub const DEFAULT_PARALLELISM: SettingKey<Option<usize>> =
     SettingKey::optional_integer("tidemill.default.parallelism");

@@ -126,12 +126,6 @@ pub(super) static ROWS: &[Row] = &[
         "There is no web page of past batches yet.",
     ),
     inert(
-        "tidemill.streaming.file_stream.min_remember_duration",
-        &["spark.streaming.fileStream.minRememberDuration", "spark.streaming.minRememberDuration"],
-        SECONDS,
-        "There is no stream of files yet.",
-    ),
-    inert(
         "tidemill.streaming.session_by_key.delta_chain_threshold",
         &["spark.streaming.sessionByKey.deltaChainThreshold"],
         COUNT,

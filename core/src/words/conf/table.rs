@@ -21,6 +21,11 @@ const fn milliseconds(from: Duration, to: Duration) -> Kind {
     Kind::Duration { plain: Plain::Milliseconds, from, to }
 }
 
+/// Of Spark's, where a plain number is seconds.
+const fn seconds(from: Duration, to: Duration) -> Kind {
+    Kind::Duration { plain: Plain::Seconds, from, to }
+}
+
 /// The settings that have an effect, room by room. The book's table is compared with this one by a test.
 pub(super) static ROWS: &[Row] = &[
     Row {
@@ -173,6 +178,14 @@ pub(super) static ROWS: &[Row] = &[
         default: "100",
         meaning: "The least rate that `pid` gives, in records a second.",
         reason: "It is Spark's.",
+    },
+    Row {
+        key: "tidemill.streaming.file_stream.min_remember_duration",
+        spark: &["spark.streaming.fileStream.minRememberDuration", "spark.streaming.minRememberDuration"],
+        kind: seconds(Duration::ZERO, LONGEST),
+        default: "1m",
+        meaning: "How long a stream of files still knows a file that is gone: one that comes under its name later is new.",
+        reason: "It is Spark's: long enough for a folder that is away for a moment, short enough to use a name again.",
     },
     Row {
         key: "tidemill.default.parallelism",
