@@ -91,7 +91,7 @@ impl Lines {
 }
 
 fn content(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().flat_map(|line| [line, "\n"]).collect()
 }
 
 fn file(name: usize) -> String {

@@ -41,7 +41,7 @@ fn a_file_that_is_moved_in_is_read_however_old_it_is() {
     elsewhere.write("x", "x\n");
     elsewhere.touch("x", LONG_AGO);
     // Also by default: its content is older than its name, so nobody writes to it.
-    let mut job = Job::start(folder.stream().settle(Duration::from_secs(60)));
+    let mut job = Job::start(folder.stream().settle(Duration::from_mins(1)));
     fs::rename(elsewhere.at("x"), folder.at("x")).unwrap();
     assert_eq!(job.batch(), ["x"]);
 }

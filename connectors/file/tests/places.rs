@@ -175,7 +175,7 @@ fn three_members_share_the_files_and_each_line_comes_once() {
     all.iter().for_each(|n| folder.write(n, &format!("{n}\n")));
     let stream = folder.stream().new_files_only(false);
     let results = members(3, 2, move |ssc| {
-        assert_eq!(ssc.conf().get_typed(keys::FILE_MIN_REMEMBER), std::time::Duration::from_secs(60));
+        assert_eq!(ssc.conf().get_typed(keys::FILE_MIN_REMEMBER), std::time::Duration::from_mins(1));
         let lines = collect_batches(&ssc.file_stream(stream.clone()));
         run_batches(ssc, 2).unwrap();
         lines.batches()

@@ -69,7 +69,7 @@ impl Fed for Numbers {
     fn input(&self) -> FileInput<TextLines> {
         let stream = FileStream::text(self.folder.path()).part_bytes(20);
         let stream = if self.settles { stream } else { stream.settle(Duration::ZERO).watch(false) };
-        FileInput::new(stream, Duration::from_secs(60))
+        FileInput::new(stream, Duration::from_mins(1))
     }
 
     fn feed(&self, numbers: Range<u64>) {
@@ -77,8 +77,8 @@ impl Fed for Numbers {
             (self.folder.path().join(".new"), self.folder.path().join(format!("{}", numbers.start)));
         // The time in seconds is the first number: so the order is that of feeding.
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1 + numbers.start);
-        let lines: String = numbers.map(|n| format!("{n}\n")).collect();
-        fs::write(&aside, lines).unwrap();
+        let lines: Vec<String> = numbers.map(|n| n.to_string()).collect();
+        fs::write(&aside, lines.join("\n")).unwrap();
         File::options().append(true).open(&aside).unwrap().set_modified(time).unwrap();
         fs::rename(aside, name).unwrap();
     }

@@ -114,24 +114,24 @@ impl<'a> Walk<'a> {
                     self.file(&mut visit, name.to_owned(), &metadata);
                 }
                 self.listing.folders.push(folder.to_owned());
-                self.leave(visit);
+                self.leave(&visit);
                 Ok(())
             }
             scanned => scanned,
         }
     }
 
-    fn steps(&mut self, path: PathBuf, steps: &[Step]) {
+    fn steps(&mut self, path: &Path, steps: &[Step]) {
         let looked = match steps.split_first() {
-            None => self.end_of_path(&path),
-            Some((Step::Name(name), rest)) => return self.steps(path.join(name), rest),
-            Some((Step::Matching(matching), rest)) => self.scan(&path, Which::Matching(matching, rest)),
+            None => self.end_of_path(path),
+            Some((Step::Name(name), rest)) => return self.steps(&path.join(name), rest),
+            Some((Step::Matching(matching), rest)) => self.scan(path, Which::Matching(matching, rest)),
         };
         match looked {
             Ok(()) => {}
             // It only does not match.
             Err(error) if is_missing(&error) || error.kind() == io::ErrorKind::NotADirectory => {}
-            Err(error) => self.trouble(&path, &error),
+            Err(error) => self.trouble(path, &error),
         }
     }
 
@@ -147,10 +147,10 @@ impl<'a> Walk<'a> {
                 Err(error) => self.trouble(folder, &error),
             }
         }
-        self.leave(visit);
+        self.leave(&visit);
         for name in below {
             let rest = if let Which::Matching(_, rest) = which { rest } else { &[] };
-            self.steps(folder.join(name), rest);
+            self.steps(&folder.join(name), rest);
         }
         Ok(())
     }
@@ -221,7 +221,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn leave(&mut self, visit: Visit<'_>) {
+    fn leave(&mut self, visit: &Visit<'_>) {
         let Some(known) = visit.known else { return };
         if visit.seen.len() == known.len() || self.is_unsure(visit.folder) {
             return;

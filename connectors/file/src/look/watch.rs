@@ -99,10 +99,10 @@ impl Told {
         let Some(path) = event.paths.last() else { return };
         match event.kind {
             EventKind::Access(AccessKind::Close(AccessMode::Write))
-            | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => {
-                if self.closed.len() < CLOSED_MAX {
-                    self.closed.insert(path.clone());
-                }
+            | EventKind::Modify(ModifyKind::Name(RenameMode::To))
+                if self.closed.len() < CLOSED_MAX =>
+            {
+                self.closed.insert(path.clone());
             }
             EventKind::Create(_) | EventKind::Modify(ModifyKind::Data(_)) => {
                 self.closed.remove(path);
@@ -167,6 +167,16 @@ mod tests {
         assert!(told.closed.is_empty());
     }
 
+    /// What is told comes in its own time.
+    #[allow(clippy::disallowed_methods, reason = "it is the system that takes its time")]
+    fn comes(it: impl Fn() -> bool) {
+        let began = std::time::Instant::now();
+        while !it() {
+            assert!(began.elapsed() < std::time::Duration::from_mins(1), "nothing was told");
+            std::thread::yield_now();
+        }
+    }
+
     #[test]
     fn a_folder_that_was_moved_away_and_made_anew_is_watched_again() {
         let root = tempfile::tempdir().unwrap();
@@ -177,15 +187,10 @@ mod tests {
         assert_eq!(watch.follow(&both), None);
         std::fs::rename(&folder, root.path().join("away")).unwrap();
         std::fs::create_dir(&folder).unwrap();
-        // What is told comes in its own time.
-        while watch.told.lock().gone.is_empty() {
-            std::thread::yield_now();
-        }
+        comes(|| !watch.told.lock().gone.is_empty());
         assert_eq!(watch.follow(&both), None);
         std::fs::write(folder.join("x"), "x").unwrap();
-        while !watch.told.lock().closed.contains(&folder.join("x")) {
-            std::thread::yield_now();
-        }
+        comes(|| watch.told.lock().closed.contains(&folder.join("x")));
         assert_eq!(watch.follow(&both[..1]), None);
         assert_eq!(watch.folders.len(), 1);
     }
