@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Mutex as Queue, Notify};
 
 use self::inside::Inside;
+#[cfg(feature = "testing")]
 pub(crate) use self::inside::{INSIDE_AT_START, INSIDE_MAX, LATE};
 use crate::runtime::Runtime;
 use crate::words::{BatchTime, Rate};
