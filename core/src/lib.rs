@@ -62,8 +62,8 @@ pub use crate::rdd::{Accumulate, Accumulator, Broadcast, Elements, Emitter, Rdd,
 pub use crate::runtime::{Bell, BoxFuture, Clock, ManualClock, Monitor, Runtime, Site, TaskContext};
 pub use crate::sink::{ObjectFiles, OutputId, Receipt, Rows, Sink, TextFiles};
 pub use crate::source::{
-    Ask, DirectInput, Gate, InputBlock, InputContext, Lane, LineCutter, Received, Receiver, Rejected,
-    Rejects, TextLinesBlock,
+    Ask, BlockMaker, DirectInput, Gate, InputBlock, InputContext, Lane, LineCutter, Received, Receiver,
+    Rejected, Rejects, TextLinesBlock,
 };
 pub use crate::state::{
     Change, Changes, Keys, MemoryState, ScanCursor, State, StateBackend, StateBase, StateOpening, StateSpec,

@@ -8,4 +8,4 @@ mod budget;
 mod spill;
 
 pub(crate) use self::budget::{Budget, Reservation};
-pub(crate) use self::spill::{Spill, SpillFile, SpillReader};
+pub(crate) use self::spill::{Piece, PieceFrames, PieceWriter, Spill, SpillFile, SpillReader};

@@ -1,9 +1,11 @@
 //! Lines of text that stay together until a task cuts them.
 
+use std::sync::Arc;
+
 use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::{memchr2, memrchr2};
 
-use super::block::{InputBlock, Rejected, Rejects};
+use super::block::{BlockMaker, InputBlock, Rejected, Rejects};
 use crate::data::{Chunk, Chunks, Text, TextBlock, TextLines, count_lines};
 use crate::runtime::TaskContext;
 use crate::words::Result;
@@ -79,6 +81,16 @@ impl InputBlock<Text> for TextLinesBlock {
             out: Vec::new(),
             rejects: rejects.clone(),
         }))
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(&self.bytes);
+        Ok(())
+    }
+
+    fn maker(&self) -> BlockMaker<Text> {
+        let Self { lines, limit, too_long, .. } = *self;
+        Arc::new(move |bytes| Ok(Arc::new(Self { bytes, lines, limit, too_long })))
     }
 }
 

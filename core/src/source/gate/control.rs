@@ -3,8 +3,8 @@
 use tokio::sync::watch;
 
 use super::Gate;
-use super::open::Sealed;
-use crate::data::{Data, Wire};
+use super::segment::Sealed;
+use crate::data::Wire;
 use crate::words::BatchTime;
 
 /// The job's side of a gate.
@@ -13,7 +13,7 @@ pub(crate) struct GateControl<T, P> {
     pub(super) stop: watch::Sender<bool>,
 }
 
-impl<T: Data, P: Wire + Ord> GateControl<T, P> {
+impl<T: Wire, P: Wire + Ord> GateControl<T, P> {
     /// The tick: what is in belongs to `batch`.
     pub(crate) fn cut(&self, batch: BatchTime) {
         let mut state = self.gate.0.state.lock();
@@ -25,13 +25,17 @@ impl<T: Data, P: Wire + Ord> GateControl<T, P> {
         }
         self.gate.0.limiter.cut(batch, records);
         state.positions.cut(batch);
+        drop(state);
+        // So files go with the batches that they hold blocks of.
+        self.gate.0.disk.end_file();
     }
 
     /// The blocks that were cut for `batch` or before it, and what the receiver itself rejected until now.
     pub(crate) fn take(&self, batch: BatchTime) -> (Vec<Sealed<T>>, Option<(u64, String)>) {
         let mut state = self.gate.0.state.lock();
         let due = |block: &mut Sealed<T>| block.batch.is_some_and(|cut| cut <= batch);
-        let blocks = state.sealed.extract_if(.., due).collect();
+        let mut blocks: Vec<_> = state.sealed.extract_if(.., due).collect();
+        state.staged_is_taken(&mut blocks, &self.gate.0.budget);
         let count = std::mem::take(&mut state.rejected_count);
         let reason = state.rejected.pop();
         (blocks, reason.map(|reason| (count, reason)))
