@@ -64,7 +64,8 @@ pub use crate::rdd::{
 pub use crate::runtime::{Bell, BoxFuture, Clock, ManualClock, Monitor, Runtime, Site, TaskContext};
 pub use crate::sink::{DeadLetter, ObjectFiles, OutputId, Receipt, Rows, Sink, TextFiles};
 pub use crate::source::{
-    Ask, DirectInput, Gate, InputBlock, InputContext, Lane, LineCutter, Received, Receiver, TextLinesBlock,
+    Ask, BlockMaker, DirectInput, Gate, InputBlock, InputContext, Lane, LineCutter, Received, Receiver,
+    TextLinesBlock,
 };
 pub use crate::state::{
     Change, Changes, Keys, MemoryState, ScanCursor, State, StateBackend, StateBase, StateOpening, StateSpec,

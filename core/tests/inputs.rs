@@ -51,12 +51,13 @@ fn a_full_channel_says_so_and_one_that_never_starts_is_closed() {
 #[test]
 fn a_channel_behind_a_closed_gate_loses_nothing_at_the_stop() {
     let conf = Conf::new().allow_several(true).master("local[1]").unwrap();
-    let ssc = local_with(conf.set("tidemill.memory", "1m").unwrap());
-    let (sender, blocks) = ssc.channel_stream::<[u64; 128]>(2048);
-    let collected = collect_batches(&blocks.map(|block| block[0]));
+    let conf = conf.set("tidemill.memory", "1m").unwrap();
+    let ssc = local_with(conf.set("tidemill.memory.disk", "0b").unwrap());
+    let (sender, blocks) = ssc.channel_stream::<[[u64; 32]; 4]>(2048);
+    let collected = collect_batches(&blocks.map(|block| block[0][0]));
     ssc.start().unwrap();
     // Two megabytes, of which one fits.
-    (0..2048).for_each(|n| sender.send([n; 128]).unwrap());
+    (0..2048).for_each(|n| sender.send([[n; 32]; 4]).unwrap());
 
     ssc.stop(true).unwrap();
 

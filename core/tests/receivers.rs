@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use tidemill::testing::receiver::{Script, Step};
 use tidemill::testing::{collect_batches, local, local_with, run_batches};
 use tidemill::{
-    Chunks, Clock, Conf, Error, Event, Gate, InputBlock, Received, ReceiverInfo, Rejects, Result, Retry,
-    StreamingContext, StreamingListener, TaskContext,
+    BlockMaker, Chunks, Clock, Conf, Error, Event, Gate, InputBlock, Received, ReceiverInfo, Rejects, Result,
+    Retry, StreamingContext, StreamingListener, TaskContext,
 };
 
 /// What listeners heard of receivers, and how many records were rejected.
@@ -188,9 +188,10 @@ fn a_graceful_stop_gives_everything_that_was_emitted() {
 }
 
 #[test]
-fn a_gate_that_is_closed_by_the_memory_waits_and_loses_nothing() {
+fn without_a_disk_a_gate_is_closed_while_memory_is_used_up_and_loses_nothing() {
     let conf = Conf::new().allow_several(true).master("local[1]").unwrap();
-    let ssc = local_with(conf.set("tidemill.memory", "1m").unwrap());
+    let conf = conf.set("tidemill.memory", "1m").unwrap();
+    let ssc = local_with(conf.set("tidemill.memory.disk", "0b").unwrap());
     let (script, collected) = scripted(&ssc);
     (0..6).for_each(|n| script.push(Step::EmitBlock("a", vec![n], 400_000)));
 
@@ -235,7 +236,8 @@ fn what_the_receiver_rejects_is_reported_with_its_batch() {
 #[test]
 fn what_waits_at_the_gate_when_the_job_stops_is_taken() {
     let conf = Conf::new().allow_several(true).master("local[1]").unwrap();
-    let ssc = local_with(conf.set("tidemill.memory", "1m").unwrap());
+    let conf = conf.set("tidemill.memory", "1m").unwrap();
+    let ssc = local_with(conf.set("tidemill.memory.disk", "0b").unwrap());
     let (script, collected) = scripted(&ssc);
     (0..4).for_each(|n| script.push(Step::EmitBlock("a", vec![n], 400_000)));
     // Two blocks fit; the third waits, and the receiver has not come to the fourth.
@@ -310,6 +312,15 @@ impl InputBlock<u64> for TornBlock {
     fn open(&self, _: &Rejects, _: &TaskContext) -> Result<Box<dyn Chunks<u64>>> {
         assert!(!self.panics, "the tape is torn");
         Err(Error::new("the tape is torn"))
+    }
+
+    fn encode(&self, _: &mut Vec<u8>) -> Result<()> {
+        Ok(())
+    }
+
+    fn maker(&self) -> BlockMaker<u64> {
+        let panics = self.panics;
+        Arc::new(move |_| Ok(Arc::new(Self { panics })))
     }
 }
 

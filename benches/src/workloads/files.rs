@@ -98,7 +98,7 @@ fn by_hand(files: &[PathBuf]) -> Result<Seen> {
         Ok(sum)
     };
     thread::scope(|scope| {
-        let running: Vec<_> = (0..THREADS).map(|_| scope.spawn(&thread)).collect();
+        let running: Vec<_> = (0..THREADS).map(|_| scope.spawn(thread)).collect();
         running.into_iter().try_fold((0, 0), |sum, thread| {
             let (lines, words) = thread.join().map_err(|_| anyhow!("a thread by hand panicked"))??;
             Ok((sum.0 + lines, sum.1 + words))

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use bytes::Bytes;
-use tidemill::{BoxError, Data};
+use tidemill::{BoxError, Wire};
 
 /// Makes records of the bytes of a socket, in two steps: [`frame`](Self::frame) finds where a frame ends,
 /// [`decode`](Self::decode) makes the records of it.
@@ -43,7 +43,7 @@ use tidemill::{BoxError, Data};
 /// ```
 pub trait Decoder: Send + Sync + 'static {
     /// One record.
-    type Record: Data;
+    type Record: Wire;
 
     /// How many bytes the first frame of `bytes` has, everything that belongs to it included; `None` as long as its end
     /// has not come in. Never 0, and never more than there are.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidemill::{Chunk, Chunks, InputBlock, Rejected, Rejects, Result, TaskContext};
+use tidemill::{BlockMaker, Chunk, Chunks, InputBlock, Rejected, Rejects, Result, TaskContext};
 
 use crate::decoder::{Decoder, Frame};
 
@@ -36,10 +36,38 @@ impl<D: Decoder> InputBlock<D::Record> for FrameBlock<D> {
         size_of::<Frames<D>>() + self.0.bytes.len() + self.0.ends.capacity() * size_of::<usize>()
     }
 
+    fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        // The ends stand behind the frames, and their number behind those.
+        let Frames { bytes, ends, .. } = &*self.0;
+        out.extend_from_slice(bytes);
+        let ends = ends.iter().map(|end| *end as u64).chain([ends.len() as u64]);
+        out.extend(ends.flat_map(u64::to_le_bytes));
+        Ok(())
+    }
+
+    fn maker(&self) -> BlockMaker<D::Record> {
+        let decoder = Arc::clone(&self.0.decoder);
+        Arc::new(move |written| {
+            let block = read_back(written, &decoder);
+            Ok(Arc::new(block.ok_or_else(|| tidemill::Error::new("a block of frames is damaged"))?))
+        })
+    }
+
     fn open(&self, rejects: &Rejects, _task: &TaskContext) -> Result<Box<dyn Chunks<D::Record>>> {
         let frames = Arc::clone(&self.0);
         Ok(Box::new(FrameChunks { frames, at: 0, start: 0, out: Vec::new(), rejects: rejects.clone() }))
     }
+}
+
+/// The block that was written down as these bytes.
+fn read_back<D: Decoder>(mut written: Bytes, decoder: &Arc<D>) -> Option<FrameBlock<D>> {
+    const NUMBER: usize = size_of::<u64>();
+    let number = |bytes: &[u8]| Some(u64::from_le_bytes(bytes.try_into().ok()?) as usize);
+    let count = number(&written.split_off(written.len().checked_sub(NUMBER)?))?;
+    let ends = written.split_off(written.len().checked_sub(count.checked_mul(NUMBER)?)?);
+    let ends: Vec<usize> = ends.chunks_exact(NUMBER).filter_map(number).collect();
+    let sound = ends.is_sorted() && ends.last().is_none_or(|last| *last == written.len());
+    sound.then(|| FrameBlock::new(written, ends, decoder))
 }
 
 /// The records of a block.

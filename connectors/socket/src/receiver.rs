@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use bytes::BytesMut;
-use tidemill::{Data, Gate, InputBlock, Receiver, Rejected, Result};
+use tidemill::{Gate, InputBlock, Receiver, Rejected, Result, Wire};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
@@ -23,7 +23,7 @@ const LANE: &str = "socket";
 ///
 /// It runs on an I/O thread, so it looks for ends and does nothing else: decoding is the tasks' work.
 pub(crate) trait Cut: Send {
-    type Record: Data;
+    type Record: Wire;
     type Block: InputBlock<Self::Record>;
 
     /// Takes what is complete out of `buffer`, whose last `fresh` bytes are new.
@@ -120,7 +120,7 @@ impl<F: Fn(&SocketConfig) -> C + Send + Sync + 'static, C: Cut> Receiver for Soc
     }
 }
 
-async fn connect<T: Data>(config: &SocketConfig, gate: &Gate<T, ()>) -> Result<TcpStream, Error> {
+async fn connect<T: Wire>(config: &SocketConfig, gate: &Gate<T, ()>) -> Result<TcpStream, Error> {
     let address = || config.to_string();
     tokio::select! {
         stream = TcpStream::connect((config.host.as_str(), config.port)) => {
@@ -142,7 +142,7 @@ fn make_room(buffer: &mut BytesMut) {
 }
 
 /// Emits what a cut gave, before more is read.
-async fn pass<T: Data, B: InputBlock<T>>(gate: &Gate<T, ()>, taken: Taken<B>) -> Result<()> {
+async fn pass<T: Wire, B: InputBlock<T>>(gate: &Gate<T, ()>, taken: Taken<B>) -> Result<()> {
     // First, as the gate may say that the job stops.
     if let Some(rejected) = taken.rejected {
         gate.reject(rejected);

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::BytesMut;
 use proptest::prelude::*;
-use tidemill::testing::{rejected, task_context};
+use tidemill::testing::{rejected, task_context, written_and_read_back};
 use tidemill::{BoxError, InputBlock, Rejects, TaskContext};
 
 use crate::frames::FrameCut;
@@ -37,8 +37,15 @@ fn blocks<C: Cut>(cut: &mut C, bytes: &[u8], portions: &[usize]) -> (Vec<C::Bloc
     (blocks, rejected)
 }
 
-/// The records of all blocks, none of which is rejected.
-fn records<T: Clone>(blocks: &[impl InputBlock<T>]) -> Vec<T> {
+/// The records of all blocks, none of which is rejected; the same after a time on disk.
+fn records<T: Clone + PartialEq + std::fmt::Debug + 'static>(blocks: &[impl InputBlock<T>]) -> Vec<T> {
+    let again: Vec<_> = blocks.iter().map(|block| written_and_read_back(block)).collect();
+    let records = records_once(blocks);
+    assert_eq!(records_once(&again), records);
+    records
+}
+
+fn records_once<T: Clone>(blocks: &[impl InputBlock<T>]) -> Vec<T> {
     let (rejects, mut all) = (Rejects::default(), Vec::new());
     for block in blocks {
         let before = all.len();

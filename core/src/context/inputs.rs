@@ -150,7 +150,7 @@ impl StreamingContext {
     /// # }
     /// ```
     #[track_caller]
-    pub fn channel_stream<T: Data>(&self, capacity: usize) -> (Sender<T>, DStream<T>) {
+    pub fn channel_stream<T: Wire>(&self, capacity: usize) -> (Sender<T>, DStream<T>) {
         let (sender, receiver) = ChannelReceiver::new(capacity);
         (sender, self.received(Site::new("channel_stream", Location::caller()), receiver))
     }
@@ -176,7 +176,7 @@ impl StreamingContext {
     #[track_caller]
     pub fn iterator_stream<I>(&self, iterator: I) -> DStream<I::Item>
     where
-        I: IntoIterator<IntoIter: Send + 'static, Item: Data>,
+        I: IntoIterator<IntoIter: Send + 'static, Item: Wire>,
     {
         let site = Site::new("iterator_stream", Location::caller());
         self.received(site, Threaded::iterator(iterator.into_iter()))

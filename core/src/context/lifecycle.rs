@@ -13,6 +13,7 @@ use crate::ledger::Ledger;
 use crate::metrics::Event;
 use crate::runtime::{Site, is_own_thread, spawn_own};
 use crate::scheduler::{Control, Driver, Hands, Stop, Ticker, first_batch, run_clock, run_driver};
+use crate::source::BlockMax;
 use crate::source::place;
 use crate::transport::Member;
 use crate::words::{Error, Result, keys};
@@ -76,7 +77,10 @@ impl StreamingContext {
         let with = Started {
             engine: Arc::clone(engine),
             events: Arc::clone(&inner.events),
-            block_interval: self.block_interval(),
+            block_max: BlockMax {
+                age: self.block_interval(),
+                bytes: conf.get_typed(keys::BLOCK_BYTES) as usize,
+            },
             rates: Arc::new(self.rates()?),
             restart_delay: conf.get_typed(keys::RECEIVER_RESTART_DELAY),
             placed: Arc::new(placed),

@@ -5,7 +5,7 @@ mod hash;
 mod text;
 mod traits;
 
-pub(crate) use self::chunk::CHUNK;
+pub(crate) use self::chunk::Kept;
 pub use self::chunk::{Chunk, Chunks};
 pub use self::hash::KeyGroup;
 pub(crate) use self::hash::{StableHasher, bucket, drawn};

@@ -7,7 +7,7 @@ use tokio::sync::mpsc::error::TrySendError as Refused;
 use tokio::sync::{Mutex, mpsc};
 
 use super::pump::{Piece, pump};
-use crate::data::Data;
+use crate::data::Wire;
 use crate::source::{Gate, Receiver};
 use crate::words::Result;
 
@@ -18,7 +18,7 @@ use crate::words::Result;
 /// empty; the job goes on.
 pub struct Sender<T>(mpsc::Sender<Piece<T>>);
 
-impl<T: Data> Sender<T> {
+impl<T: Wire> Sender<T> {
     /// Sends a record from a thread; waits while as many as the capacity wait to be taken, because the job has not started,
     /// or because its memory is used up.
     ///
@@ -77,7 +77,7 @@ impl<T> fmt::Debug for Sender<T> {
 /// The receiving end of a channel.
 pub(crate) struct ChannelReceiver<T>(Mutex<mpsc::Receiver<Piece<T>>>);
 
-impl<T: Data> ChannelReceiver<T> {
+impl<T: Wire> ChannelReceiver<T> {
     /// A channel that holds `capacity` records, at least one.
     pub(crate) fn new(capacity: usize) -> (Sender<T>, Self) {
         let capacity = capacity.clamp(1, tokio::sync::Semaphore::MAX_PERMITS);
@@ -86,7 +86,7 @@ impl<T: Data> ChannelReceiver<T> {
     }
 }
 
-impl<T: Data> Receiver for ChannelReceiver<T> {
+impl<T: Wire> Receiver for ChannelReceiver<T> {
     type Record = T;
     type Position = ();
 

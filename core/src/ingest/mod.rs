@@ -27,6 +27,7 @@ pub(crate) use self::threaded::Threaded;
 use crate::backpressure::BatchReport;
 use crate::metrics::EventBus;
 use crate::rdd::{Engine, Job, Rdd, Reads};
+use crate::source::BlockMax;
 use crate::words::{BatchTime, Rate, Result};
 
 /// What an input settled on for a batch.
@@ -45,8 +46,8 @@ pub(crate) struct Settled {
 pub(crate) struct Started {
     pub(crate) engine: Arc<Engine>,
     pub(crate) events: Arc<EventBus>,
-    /// Blocks of a receiver are cut at least this often.
-    pub(crate) block_interval: Duration,
+    /// Blocks of a receiver are cut so.
+    pub(crate) block_max: BlockMax,
     /// The pause before a receiver is started for the second time.
     pub(crate) restart_delay: Duration,
     /// How fast records may come in.

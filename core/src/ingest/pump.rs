@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::data::Data;
+use crate::data::Wire;
 use crate::source::{Gate, InputBlock, Received};
 
 /// Records that go through the gate together, at most: enough that locks do not count, few enough that none waits long.
@@ -20,7 +20,7 @@ pub(super) enum Piece<T> {
 }
 
 /// Takes what is in the queue until all who fill it are gone, or the job stops; then what is in it, and no more.
-pub(super) async fn pump<T: Data>(queue: &mut mpsc::Receiver<Piece<T>>, gate: &Gate<T, ()>) {
+pub(super) async fn pump<T: Wire>(queue: &mut mpsc::Receiver<Piece<T>>, gate: &Gate<T, ()>) {
     let mut pieces = Vec::new();
     let mut closed = false;
     loop {
@@ -52,7 +52,7 @@ pub(super) async fn pump<T: Data>(queue: &mut mpsc::Receiver<Piece<T>>, gate: &G
 
 /// Those who sent the records have forgotten them: a stop is no reason to leave any of them in the queue, whose limit
 /// bounds what that is.
-async fn keep<T: Data>(gate: &Gate<T, ()>, records: &mut Vec<T>) {
+async fn keep<T: Wire>(gate: &Gate<T, ()>, records: &mut Vec<T>) {
     if !records.is_empty() {
         let _ =
             gate.emit_all(Received { lane: LANE.into(), records: std::mem::take(records), last: None }).await;

@@ -10,13 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::rates::InputRate;
 use super::{Input, InputOf, Settled, Started};
 use crate::backpressure::BatchReport;
-use crate::data::{Chunk, Chunks, Data, Wire};
+use crate::data::{Chunk, Chunks, Wire};
 use crate::metrics::{Event, EventBus};
-use crate::rdd::{Counted, Job, Kept, Node, Part, Rdd, Reader, Reads, Rejects};
+use crate::rdd::{Counted, Job, Node, Part, Rdd, Reader, Reads};
 use crate::runtime::{Site, TaskContext};
-use crate::source::{
-    Gate, GateControl, InputBlock, Limiter, Receiver, Sealed, Segment, Supervisor, Watch, supervise,
-};
+use crate::source::{Gate, GateControl, Limiter, Receiver, Sealed, Supervisor, Watch, supervise};
 use crate::words::{BatchTime, Error, Rate, Result};
 
 /// The input behind a receiver: blocks of the gate, one partition each.
@@ -97,10 +95,11 @@ impl<R: Receiver> Input for ReceiverSource<R> {
         if with.placed.get(&self.number) != Some(&engine.me()) {
             return Ok(());
         }
-        let limiter = Arc::new(Limiter::new(&engine.runtime, with.rates.interval, with.block_interval));
+        let limiter = Arc::new(Limiter::new(&engine.runtime, with.rates.interval, with.block_max.age));
         let rate = with.rates.of_input(with.rates.max);
         limiter.set(rate.within(with.rates.initial));
-        let (gate, control) = Gate::new(&engine.runtime, &engine.budget, &limiter, with.block_interval);
+        let memory = (&engine.budget, &engine.spill);
+        let (gate, control) = Gate::new(&engine.runtime, memory, &limiter, with.block_max);
         let _ = self.rate.set((rate, limiter));
         control.keep_letters(engine.letters_room());
         let named = (self.number, self.name.clone());
@@ -244,7 +243,7 @@ struct Blocks<T> {
     reads: Arc<Reads>,
 }
 
-impl<T: Data> Node<T> for Blocks<T> {
+impl<T: Wire> Node<T> for Blocks<T> {
     fn partitions(&self) -> usize {
         self.owners.len()
     }
@@ -263,71 +262,27 @@ impl<T: Data> Node<T> for Blocks<T> {
         let first = self.owners.iter().position(|owner| *owner == self.owners[partition]).unwrap_or(0);
         let block = Arc::clone(&self.mine[partition - first]);
         let reading = self.reads.read(partition);
-        let part = Box::new(BlockChunks {
-            block,
-            site: self.site,
-            at: 0,
-            current: None,
-            finished: false,
-            rejects: reading.rejects().clone(),
-            task: task.clone(),
-        });
+        let records = block.open(reading.rejects(), task);
+        let part = Box::new(BlockChunks { records, site: self.site, task: task.clone() });
         Ok(Box::new(Counted { part, reading }))
     }
 }
 
-/// The segments of a block, one behind the other.
+/// The records of a block. What cannot be decoded is the stream's failure, and not the operator's that asks for it.
 struct BlockChunks<T> {
-    block: Arc<Sealed<T>>,
+    records: Part<T>,
     site: Site,
-    at: usize,
-    current: Option<Part<T>>,
-    finished: bool,
-    rejects: Rejects,
     task: TaskContext,
 }
 
-impl<T: Data> BlockChunks<T> {
-    fn open_next(&mut self) -> Result<bool> {
-        // What cannot be decoded is the stream's failure, and not the operator's that asks for it.
-        self.task.at(self.site);
-        let Some(segment) = self.block.segments.get(self.at) else { return Ok(false) };
-        self.at += 1;
-        self.current = Some(match segment {
-            Segment::Records(records) => Box::new(Kept { records: Arc::clone(records), at: 0 }),
-            Segment::Block(block) => InputBlock::open(&**block, &self.rejects, &self.task)?,
-        });
-        Ok(true)
-    }
-}
-
-impl<T: Data> Chunks<T> for BlockChunks<T> {
+impl<T> Chunks<T> for BlockChunks<T> {
     fn next(&mut self) -> Result<Option<Chunk<'_, T>>> {
-        // A finished segment is let go at the next pull: what it lent must be given back first.
-        if self.finished {
-            (self.current, self.finished) = (None, false);
-        }
-        if self.current.is_none() && !self.open_next()? {
-            return Ok(None);
-        }
         self.task.at(self.site);
-        let Some(current) = &mut self.current else { return Ok(None) };
-        let chunk = current.next()?;
-        self.finished = chunk.is_none();
-        Ok(Some(chunk.unwrap_or(Chunk::Ref(&[]))))
+        self.records.next()
     }
 
     fn count_rest(&mut self) -> Result<u64> {
-        let mut count = 0;
-        if std::mem::take(&mut self.finished) {
-            self.current = None;
-        }
-        while self.current.is_some() || self.open_next()? {
-            if let Some(current) = &mut self.current {
-                count += current.count_rest()?;
-            }
-            self.current = None;
-        }
-        Ok(count)
+        self.task.at(self.site);
+        self.records.count_rest()
     }
 }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::pump::{Piece, pump};
-use crate::data::{Data, Text};
+use crate::data::{Text, Wire};
 use crate::runtime::{Runtime, spawn_own};
 use crate::source::{Gate, LineCutter, Receiver};
 use crate::words::{Error, Result, Retry, panic_text};
@@ -43,7 +43,7 @@ pub(crate) struct Threaded<T> {
     body: Mutex<Option<Body<T>>>,
 }
 
-impl<T: Data> Threaded<T> {
+impl<T: Wire> Threaded<T> {
     /// The elements of an iterator.
     pub(crate) fn iterator(iterator: impl Iterator<Item = T> + Send + 'static) -> Self {
         let body = move |feed: &Feed<T>| {
@@ -94,7 +94,7 @@ impl Threaded<Text> {
     }
 }
 
-impl<T: Data> Receiver for Threaded<T> {
+impl<T: Wire> Receiver for Threaded<T> {
     type Record = T;
     type Position = ();
 
@@ -128,7 +128,7 @@ struct Feed<T> {
     runtime: Arc<dyn Runtime>,
 }
 
-impl<T: Data> Feed<T> {
+impl<T: Wire> Feed<T> {
     /// Waits for room; `false` once nobody takes any more.
     fn put(&self, piece: Piece<T>) -> bool {
         let piece = match self.queue.try_send(piece) {

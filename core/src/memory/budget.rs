@@ -11,8 +11,9 @@ use tokio::sync::oneshot;
 /// Two kinds of users with two ways to ask:
 ///
 /// * A **task** asks with [`try_reserve`](Self::try_reserve) and does something else where there is no room: it spills.
-/// * The **gate** asks with [`reserve`](Self::reserve) and waits. Its requests are granted in the order in which they
-///   came, so that a large block is not overtaken for ever by small ones.
+/// * The **gate** asks with [`try_reserve_in_turn`](Self::try_reserve_in_turn) and spills, too; where there is no disk
+///   either, it asks with [`reserve`](Self::reserve) and waits. Its requests are granted in the order in which they came, so
+///   that a large block is not overtaken for ever by small ones.
 ///
 /// A task may overtake those who wait: what it holds came in through the gate, so letting it finish is what makes
 /// room, while a gate that waits is a source that slows down. That can last only as long as there is work inside.
@@ -51,6 +52,11 @@ impl Budget {
         Self { shared: Arc::new(Shared { limit, state: Mutex::default() }) }
     }
 
+    /// The limit in bytes.
+    pub(crate) fn limit(&self) -> u64 {
+        self.shared.limit
+    }
+
     /// Bytes that are held now.
     #[cfg(test)]
     pub(super) fn used(&self) -> u64 {
@@ -67,6 +73,21 @@ impl Budget {
     pub(crate) fn try_reserve(&self, bytes: u64) -> Option<Reservation> {
         let mut state = self.shared.state.lock();
         self.take(&mut state, bytes, false).then(|| Reservation { budget: self.clone(), bytes })
+    }
+
+    /// As [`try_reserve`](Self::try_reserve), but `None` also while somebody waits: for the gate, which has no reason to go
+    /// before others.
+    pub(crate) fn try_reserve_in_turn(&self, bytes: u64) -> Option<Reservation> {
+        let mut state = self.shared.state.lock();
+        let first = state.waiting.iter().all(|waiting| waiting.granted.is_closed());
+        (first && self.take(&mut state, bytes, false)).then(|| Reservation { budget: self.clone(), bytes })
+    }
+
+    /// `bytes` of what is held already, whatever the limit says.
+    pub(crate) fn overdraw(&self, bytes: u64) -> Reservation {
+        let mut state = self.shared.state.lock();
+        state.used = state.used.saturating_add(bytes);
+        Reservation { budget: self.clone(), bytes }
     }
 
     /// `bytes` of the budget, as soon as they fit and everybody who asked before was served.
@@ -118,12 +139,6 @@ impl Budget {
         fits
     }
 
-    fn overdraw(&self, bytes: u64) -> Reservation {
-        let mut state = self.shared.state.lock();
-        state.used = state.used.saturating_add(bytes);
-        Reservation { budget: self.clone(), bytes }
-    }
-
     fn give_back(&self, bytes: u64) {
         self.shared.state.lock().used -= bytes;
     }
@@ -153,6 +168,21 @@ impl Reservation {
             self.bytes += more;
         }
         grown
+    }
+
+    /// Gives `bytes` of it back.
+    pub(crate) fn shrink(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.bytes);
+        if bytes > 0 {
+            self.bytes -= bytes;
+            self.budget.give_back(bytes);
+            self.budget.serve();
+        }
+    }
+
+    /// Holds what `other`, of the same budget, holds.
+    pub(crate) fn absorb(&mut self, mut other: Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
     }
 
     /// Gives the bytes back and leaves it to the caller to serve those who wait.

@@ -10,4 +10,4 @@ mod spill;
 
 pub(crate) use self::budget::{Budget, Reservation};
 pub(crate) use self::pile::{Pile, PileReader, PileWriter, Room};
-pub(crate) use self::spill::{Spill, SpillFile, SpillReader};
+pub(crate) use self::spill::{Piece, PieceFrames, PieceWriter, Spill, SpillFile, SpillReader};

@@ -1,12 +1,18 @@
 //! Files for what does not fit into memory.
 
+mod device;
+mod pieces;
+
+use std::fmt::Debug;
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter};
+use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Take};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use self::device::Device;
+pub(crate) use self::pieces::{Piece, PieceFrames, PieceWriter};
 use super::budget::{Budget, Reservation};
 use crate::storage::claim::{abandoned, claim, unique_name};
 use crate::storage::envelope::Kind;
@@ -44,6 +50,7 @@ pub(crate) struct Spill {
 struct Shared {
     under: PathBuf,
     disk: Budget,
+    device: Device,
     folder: Mutex<Option<Folder>>,
 }
 
@@ -59,8 +66,18 @@ impl Spill {
         let under = under.into();
         sweep(&under);
         Self {
-            shared: Arc::new(Shared { under, disk: Budget::new(disk_bytes_max), folder: Mutex::default() }),
+            shared: Arc::new(Shared {
+                under,
+                disk: Budget::new(disk_bytes_max),
+                device: Device::default(),
+                folder: Mutex::default(),
+            }),
         }
+    }
+
+    /// Whether nothing may ever be written.
+    pub(crate) fn is_off(&self) -> bool {
+        self.shared.disk.limit() == 0
     }
 
     /// Starts a file that is written chunk by chunk; `None` where the limit of the disk is reached.
@@ -69,16 +86,20 @@ impl Spill {
     /// [`Error::Storage`] where the system fails.
     pub(crate) fn writer(&self) -> Result<Option<SpillWriter>> {
         let Some(reservation) = self.shared.disk.try_reserve(HEADER_BYTES as u64) else { return Ok(None) };
-        let path =
-            self.shared.folder().map_err(|error| failed("spill to", shown(&self.shared.under), error))?;
-        let path = path.join(unique_name());
-        let file = File::options().write(true).create_new(true).open(&path);
-        let file = file.map_err(|error| failed("spill to", shown(&path), error))?;
-        // From here on the file is removed whatever happens.
-        let owned = Owned { path, _shared: Arc::clone(&self.shared) };
+        let (file, owned) = self.create()?;
         let frames = FrameWriter::new(BufWriter::with_capacity(BUFFER_BYTES, file), KIND, VERSION)
             .map_err(|error| failed("spill to", shown(&owned.path), error))?;
         Ok(Some(SpillWriter { frames, chunks: 0, owned, reservation }))
+    }
+
+    /// A new file, which is removed whatever happens.
+    fn create(&self) -> Result<(File, Owned)> {
+        let folder = self.shared.folder();
+        let path = folder.map_err(|error| failed("spill to", shown(&self.shared.under), error))?;
+        let path = path.join(unique_name());
+        let file = File::options().write(true).create_new(true).open(&path);
+        let file = file.map_err(|error| failed("spill to", shown(&path), error))?;
+        Ok((file, Owned { path, _shared: Arc::clone(&self.shared) }))
     }
 }
 
@@ -187,6 +208,7 @@ struct Written {
 
 impl SpillFile {
     /// How many chunks were written.
+    #[cfg(test)]
     pub(crate) fn chunks(&self) -> u64 {
         self.inner.chunks
     }
@@ -196,39 +218,62 @@ impl SpillFile {
     /// # Errors
     /// [`Error::Storage`] where the system fails, [`Error::Corrupt`] where the file is damaged.
     pub(crate) fn read(&self) -> Result<SpillReader> {
-        let path = shown(&self.inner.owned.path);
-        let file = File::open(&self.inner.owned.path)
-            .map_err(|error| failed("read the spill file", &*path, error))?;
-        let frames = FrameReader::open(BufReader::with_capacity(BUFFER_BYTES, file), KIND, &path)?;
-        if frames.version() != VERSION {
-            let reason = format!("it is a spill file of version {}", frames.version());
-            return Err(Error::Corrupt { path, reason });
-        }
-        Ok(SpillReader { frames, file: self.clone() })
+        let Written { chunks, owned, .. } = &*self.inner;
+        SpillReader::open(&owned.path, (0, u64::MAX), *chunks, Arc::clone(&self.inner) as Kept)
     }
 }
 
-/// Gives the chunks of a [`SpillFile`] back in the order in which they were written.
+/// What keeps a file from being removed.
+type Kept = Arc<dyn Debug + Send + Sync>;
+
+/// Gives the chunks of a [`SpillFile`] or a [`Piece`] back in the order in which they were written.
 #[derive(Debug)]
 pub(crate) struct SpillReader {
-    frames: FrameReader<BufReader<File>>,
-    file: SpillFile,
+    frames: FrameReader<BufReader<Take<File>>>,
+    written: u64,
+    path: String,
+    _file: Kept,
 }
 
 impl SpillReader {
+    /// Of `chunks` chunks that lie in `length` bytes from `start` on.
+    fn open(path: &Path, (start, length): (u64, u64), chunks: u64, kept: Kept) -> Result<Self> {
+        let shown = shown(path);
+        let open = || -> io::Result<File> {
+            let mut file = File::open(path)?;
+            if start > 0 {
+                file.seek(io::SeekFrom::Start(start))?;
+            }
+            Ok(file)
+        };
+        let file = open().map_err(|error| failed("read the spill file", &*shown, error))?;
+        let buffer = BUFFER_BYTES.min(usize::try_from(length).unwrap_or(BUFFER_BYTES));
+        let frames = FrameReader::open(BufReader::with_capacity(buffer, file.take(length)), KIND, &shown)?;
+        if frames.version() != VERSION {
+            let reason = format!("it is a spill file of version {}", frames.version());
+            return Err(Error::Corrupt { path: shown, reason });
+        }
+        Ok(Self { frames, written: chunks, path: shown, _file: kept })
+    }
+
     /// The next chunk, lent until the next call; `None` at the end.
     ///
     /// # Errors
     /// [`Error::Storage`] where the system fails; [`Error::Corrupt`] where a chunk is damaged or missing.
     pub(crate) fn next(&mut self) -> Result<Option<&[u8]>> {
-        let (before, written) = (self.frames.records(), self.file.chunks());
+        let (before, written) = (self.frames.records(), self.written);
         match self.frames.next()? {
             None if before < written => Err(Error::Corrupt {
-                path: shown(&self.file.inner.owned.path),
+                path: self.path.clone(),
                 reason: format!("it ends behind {before} of {written} chunks"),
             }),
             chunk => Ok(chunk),
         }
+    }
+
+    /// That what was read is not what was written.
+    pub(crate) fn corrupt(&self, reason: impl Into<String>) -> Error {
+        Error::Corrupt { path: self.path.clone(), reason: reason.into() }
     }
 }
 

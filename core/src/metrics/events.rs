@@ -63,6 +63,16 @@ pub enum Event {
         /// What it is.
         warning: String,
     },
+    /// What a receiver brought in beyond the memory could not be written to the spill folder. The receiver waits for memory
+    /// and tries again; nothing is lost. Posted once, until writing succeeds again.
+    SpillFailed {
+        /// The input stream's number.
+        stream_id: usize,
+        /// The input's name, as in `socket localhost:9999`.
+        input: String,
+        /// What the system said.
+        error: String,
+    },
     /// Records that could not be decoded, or not be used by an operator, were left out of a batch.
     RecordsRejected {
         /// The batch they belong to.

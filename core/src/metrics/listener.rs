@@ -63,6 +63,7 @@ pub(super) fn tell(listener: &dyn StreamingListener, event: &Event) {
         | Event::InputWarning { .. }
         | Event::RecordsLost { .. }
         | Event::RecordsRejected { .. }
-        | Event::RecordsRepeated { .. } => {}
+        | Event::RecordsRepeated { .. }
+        | Event::SpillFailed { .. } => {}
     }
 }

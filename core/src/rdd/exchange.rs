@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::job::{Job, Letters};
 use super::node::{Node, Part, Pull, spread};
 use super::wire::{decode_counted, encode_all};
-use crate::data::{CHUNK, Chunk, Chunks, Wire, check_round_trip};
+use crate::data::{Kept, Wire, check_round_trip};
 use crate::runtime::{Site, TaskContext, without_effects};
 use crate::transport::{Block, Inbox, Member};
 use crate::words::{Error, Result};
@@ -325,29 +325,5 @@ impl<U: Send + Sync + 'static> Node<U> for Shuffled<U> {
             return Err(not_run());
         };
         Ok(Box::new(Kept { records, at: 0 }))
-    }
-}
-
-/// Records that stay where they are, lent in chunks.
-pub(crate) struct Kept<U> {
-    pub(crate) records: Arc<Vec<U>>,
-    pub(crate) at: usize,
-}
-
-impl<U> Chunks<U> for Kept<U> {
-    fn next(&mut self) -> Result<Option<Chunk<'_, U>>> {
-        let rest = &self.records[self.at..];
-        if rest.is_empty() {
-            return Ok(None);
-        }
-        let lent = &rest[..rest.len().min(CHUNK)];
-        self.at += lent.len();
-        Ok(Some(Chunk::Ref(lent)))
-    }
-
-    fn count_rest(&mut self) -> Result<u64> {
-        let rest = self.records.len() - self.at;
-        self.at = self.records.len();
-        Ok(rest as u64)
     }
 }

@@ -89,7 +89,6 @@ use std::sync::Arc;
 pub use self::accumulator::{Accumulate, Accumulator};
 pub use self::broadcast::Broadcast;
 pub use self::elements::Elements;
-pub(crate) use self::exchange::Kept;
 pub use self::flat_map::Emitter;
 pub(crate) use self::job::{Engine, Job};
 pub(crate) use self::node::{Node, Part, Pull};

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::exchange::Kept;
 use super::node::{Node, Part, spread};
 use super::{Job, Rdd};
-use crate::data::Data;
+use crate::data::{Data, Kept};
 use crate::runtime::TaskContext;
 use crate::words::Result;
 

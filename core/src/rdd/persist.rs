@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::exchange::Kept;
 use super::node::{Node, Part, Pull};
 use super::{Job, Rdd};
-use crate::data::{Chunk, Chunks, Data, Wire};
+use crate::data::{Chunk, Chunks, Data, Kept, Wire};
 use crate::memory::{Budget, Reservation, Spill, SpillFile, SpillReader};
 use crate::runtime::{Site, TaskContext};
 use crate::words::{Error, Result};

@@ -47,6 +47,11 @@ pub trait Runtime: Send + Sync + Debug + 'static {
     /// Runs a receiver or a timer on the I/O threads.
     fn spawn_io(&self, name: &str, future: BoxFuture<'static, ()>);
 
+    /// Runs `body`, which may block for as long as a disk takes, on a thread for such work: never on one of tasks or I/O.
+    fn spawn_blocking(&self, name: &str, body: Box<dyn FnOnce() + Send>) {
+        self.spawn_thread(name, body);
+    }
+
     /// Time since the Unix epoch on the job's clock; may jump, forward and back, when somebody sets it. For the names of
     /// batches and for people; never for how long something takes.
     fn now(&self) -> Duration;

@@ -109,6 +109,11 @@ impl Runtime for RealRuntime {
         self.io().spawn(future);
     }
 
+    fn spawn_blocking(&self, _name: &str, body: Box<dyn FnOnce() + Send>) {
+        // Its threads are kept for the next one.
+        self.io().spawn_blocking(body);
+    }
+
     fn now(&self) -> Duration {
         match &self.clock {
             Clock::System => system_now(),

@@ -10,10 +10,10 @@ mod supervisor;
 mod text_block;
 mod watch;
 
-pub use self::block::InputBlock;
+pub use self::block::{BlockMaker, InputBlock};
 pub use self::direct::{Ask, DirectInput, InputContext};
+pub(crate) use self::gate::{BlockMax, GateControl, Sealed, Segment};
 pub use self::gate::{Gate, Received};
-pub(crate) use self::gate::{GateControl, Sealed, Segment};
 pub(crate) use self::limiter::Limiter;
 #[cfg(feature = "testing")]
 pub(crate) use self::limiter::{INSIDE_AT_START, INSIDE_MAX, LATE};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::gate::Gate;
-use crate::data::{Data, Wire};
+use crate::data::Wire;
 use crate::words::Result;
 
 /// A shard, a partition, a file, a connection. One receiver may read many; each has positions of its own.
@@ -56,8 +56,8 @@ pub type Lane = Arc<str>;
 /// }
 /// ```
 pub trait Receiver: Send + Sync + 'static {
-    /// One record as it goes into the batch.
-    type Record: Data;
+    /// One record as it goes into the batch, or to disk while the job's memory is used up.
+    type Record: Wire;
     /// A place in a lane. `()` for a source that cannot be rewound.
     type Position: Wire + Ord;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::{memchr2, memrchr2};
 
-use super::block::InputBlock;
+use super::block::{BlockMaker, InputBlock};
 use crate::data::{Chunk, Chunks, Text, TextBlock, TextLines, count_lines};
 use crate::rdd::{Rejected, Rejects};
 use crate::runtime::TaskContext;
@@ -104,6 +104,17 @@ impl InputBlock<Text> for TextLinesBlock {
             out: Vec::new(),
             rejects: rejects.clone(),
         }))
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(&self.bytes);
+        Ok(())
+    }
+
+    fn maker(&self) -> BlockMaker<Text> {
+        let Self { lines, limit, too_long, .. } = *self;
+        let place = self.place.clone();
+        Arc::new(move |bytes| Ok(Arc::new(Self { bytes, lines, limit, too_long, place: place.clone() })))
     }
 }
 

@@ -77,6 +77,13 @@ impl Watch {
         });
     }
 
+    /// What goes beyond the memory cannot be written to disk.
+    pub(super) fn cannot_spill(&self, error: &Error) {
+        let (stream_id, input, error) = (self.info.lock().stream_id, self.name.clone(), error.chain());
+        tracing::warn!(receiver = input, error, "cannot spill: the receiver waits for memory");
+        self.events.post(Event::SpillFailed { stream_id, input, error });
+    }
+
     /// The receiver emits no more, though its run may go on.
     pub(super) fn done(&self) {
         (self.done)();

@@ -84,6 +84,12 @@ pub fn run_batches(ssc: &StreamingContext, batches: u64) -> Result<()> {
     Ok(())
 }
 
+/// The disk of a context's spill folder takes `free` more bytes of what receivers bring in, and is full then; with `None` it
+/// has as much room as it has.
+pub fn limit_spill_disk(ssc: &StreamingContext, free: Option<u64>) {
+    ssc.job().engine.spill.limit_device(free);
+}
+
 /// A stream with the given batches, each split into `partitions` partitions; empty batches behind the last.
 #[track_caller]
 pub fn input_batches<T: Data>(ssc: &StreamingContext, partitions: usize, batches: Vec<Vec<T>>) -> DStream<T> {

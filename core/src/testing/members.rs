@@ -71,8 +71,25 @@ pub fn seeded_members<R: Send + 'static>(
     slots: usize,
     body: impl Fn(&StreamingContext) -> R + Send + Sync + 'static,
 ) -> (Vec<R>, Vec<super::Turn>) {
+    seeded_members_with(seed, members, slots, Conf::new(), body)
+}
+
+/// As [`seeded_members`], with other settings.
+///
+/// # Panics
+/// As [`seeded_members`].
+#[track_caller]
+pub fn seeded_members_with<R: Send + 'static>(
+    seed: u64,
+    members: u32,
+    slots: usize,
+    conf: Conf,
+    body: impl Fn(&StreamingContext) -> R + Send + Sync + 'static,
+) -> (Vec<R>, Vec<super::Turn>) {
     let seeded = SeededRuntime::new(seed, slots);
-    let results = seeded_members_on(&seeded, members, body);
+    let runtime: Arc<dyn Runtime> = seeded.clone();
+    let results =
+        seeded.run(|| all(&runtime, &Clock::System, Together::members(members, &runtime), conf, body));
     (results, seeded.trace())
 }
 

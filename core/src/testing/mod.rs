@@ -23,11 +23,14 @@ pub mod storage;
 mod together;
 pub mod transport;
 
-pub use self::blocks::{rejected, task_context};
+pub use self::blocks::{rejected, task_context, written_and_read_back};
 pub use self::harness::{
-    Collected, clock, collect_batches, input_batches, input_gaps, local, local_every, local_with, run_batches,
+    Collected, clock, collect_batches, input_batches, input_gaps, limit_spill_disk, local, local_every,
+    local_with, run_batches,
 };
-pub use self::members::{members, members_on, members_with, seeded, seeded_members, seeded_members_on};
+pub use self::members::{
+    members, members_on, members_with, seeded, seeded_members, seeded_members_on, seeded_members_with,
+};
 pub use self::plant::{Plant, PlantBatch, Verdict};
 pub use self::real::{manual_runtime, real_runtime};
 pub use self::seeded::{SeededRuntime, Turn};

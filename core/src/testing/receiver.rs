@@ -11,10 +11,10 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
 pub use self::conformance::{Fed, conformance};
-use crate::data::{Chunk, Chunks, Data};
+use crate::data::{Chunk, Chunks, Wire};
 use crate::rdd::{Rejected, Rejects};
 use crate::runtime::TaskContext;
-use crate::source::{Gate, InputBlock, Lane, Received, Receiver};
+use crate::source::{BlockMaker, Gate, InputBlock, Lane, Received, Receiver};
 use crate::words::{Error, Result, Retry};
 
 /// How long a test waits for what must happen, in real time; only a broken promise takes that long.
@@ -160,7 +160,7 @@ impl<T> fmt::Debug for Script<T> {
     }
 }
 
-impl<T: Data> Script<T> {
+impl<T: Wire> Script<T> {
     async fn next(&self) -> Step<T> {
         loop {
             let step = self.0.steps.lock().pop_front();
@@ -231,7 +231,7 @@ impl<T: Data> Script<T> {
     }
 }
 
-impl<T: Data> Receiver for Script<T> {
+impl<T: Wire> Receiver for Script<T> {
     type Record = T;
     type Position = u64;
 
@@ -265,13 +265,26 @@ struct Given<T> {
     bytes: usize,
 }
 
-impl<T: Data> InputBlock<T> for Given<T> {
+impl<T: Wire> InputBlock<T> for Given<T> {
     fn records(&self) -> u64 {
         self.records.len() as u64
     }
 
     fn size(&self) -> usize {
         self.bytes
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        self.records.iter().try_for_each(|record| record.encode(out))
+    }
+
+    fn maker(&self) -> BlockMaker<T> {
+        let (count, bytes) = (self.records.len(), self.bytes);
+        Arc::new(move |written| {
+            let mut rest = &written[..];
+            let records = (0..count).map(|_| T::decode(&mut rest)).collect::<Result<Vec<_>>>()?;
+            Ok(Arc::new(Self { records: Arc::new(records), bytes }))
+        })
     }
 
     fn open(&self, _: &Rejects, _: &TaskContext) -> Result<Box<dyn Chunks<T>>> {
@@ -284,7 +297,7 @@ struct GivenChunks<T> {
     lent: bool,
 }
 
-impl<T: Data> Chunks<T> for GivenChunks<T> {
+impl<T> Chunks<T> for GivenChunks<T> {
     fn next(&mut self) -> Result<Option<Chunk<'_, T>>> {
         let lent = std::mem::replace(&mut self.lent, true);
         Ok((!lent).then_some(Chunk::Ref(&self.records)))

@@ -3,8 +3,8 @@
 use tokio::sync::watch;
 
 use super::Gate;
-use super::open::Sealed;
-use crate::data::{Data, Wire};
+use super::segment::Sealed;
+use crate::data::Wire;
 use crate::memory::Room;
 use crate::rdd::Rejects;
 use crate::words::BatchTime;
@@ -15,7 +15,7 @@ pub(crate) struct GateControl<T, P> {
     pub(super) stop: watch::Sender<bool>,
 }
 
-impl<T: Data, P: Wire + Ord> GateControl<T, P> {
+impl<T: Wire, P: Wire + Ord> GateControl<T, P> {
     /// The tick: what is in belongs to `batch`.
     pub(crate) fn cut(&self, batch: BatchTime) {
         let mut state = self.gate.0.state.lock();
@@ -27,6 +27,9 @@ impl<T: Data, P: Wire + Ord> GateControl<T, P> {
         }
         self.gate.0.limiter.cut(batch, records);
         state.positions.cut(batch);
+        drop(state);
+        // So files go with the batches that they hold blocks of.
+        self.gate.0.disk.end_file();
     }
 
     /// From here on what the receiver itself rejects is put aside in `letters`, where somebody wants it.
@@ -40,7 +43,8 @@ impl<T: Data, P: Wire + Ord> GateControl<T, P> {
     pub(crate) fn take(&self, batch: BatchTime) -> (Vec<Sealed<T>>, Rejects) {
         let mut state = self.gate.0.state.lock();
         let due = |block: &mut Sealed<T>| block.batch.is_some_and(|cut| cut <= batch);
-        let blocks = state.sealed.extract_if(.., due).collect();
+        let mut blocks: Vec<_> = state.sealed.extract_if(.., due).collect();
+        state.staged_is_taken(&mut blocks, &self.gate.0.budget);
         let next = Rejects::new(state.letters.as_ref());
         (blocks, std::mem::replace(&mut state.rejects, next))
     }

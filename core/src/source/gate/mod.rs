@@ -1,8 +1,13 @@
 //! The gate: where what a receiver read becomes blocks. Here is what a receiver sees of it.
 
 mod control;
+mod disk;
+mod full;
 mod open;
 mod positions;
+mod run;
+mod segment;
+mod weigher;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,15 +18,17 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 pub(crate) use self::control::GateControl;
-use self::open::Open;
-pub(crate) use self::open::{Sealed, Segment};
+use self::disk::Disk;
+use self::open::{Incoming, Item, Open, Staged};
 use self::positions::Positions;
+pub(crate) use self::segment::{Sealed, Segment};
+use self::weigher::Weigher;
 use super::block::InputBlock;
 use super::limiter::Limiter;
 use super::receiver::Lane;
 use super::watch::Watch;
-use crate::data::{Data, Wire};
-use crate::memory::{Budget, Room};
+use crate::data::Wire;
+use crate::memory::{Budget, Room, Spill};
 use crate::rdd::{Rejected, Rejects};
 use crate::runtime::Runtime;
 use crate::words::{BoxError, Error, Result};
@@ -39,9 +46,10 @@ pub struct Received<T, P> {
 
 /// The receiver's side of the gate; a clone for each task of its own that reads a lane.
 ///
-/// What is emitted goes into the open block. The block is cut at each tick, and when it is older than the block interval;
-/// blocks are the partitions of the batch. The gate closes while the memory budget is used up: `emit` waits then, and
-/// the source feels it.
+/// What is emitted goes into the open block. The block is cut at each tick, and when it is older than the block interval or
+/// would be larger than `tidemill.source.block_bytes`; blocks are the partitions of the batch. While the memory budget is
+/// used up, what is emitted goes to disk, and `emit` waits until it is there; where there is no room on the disk either, the
+/// gate closes: `emit` waits for memory, and the source feels it.
 ///
 /// # Positions
 /// What is emitted with a position that is not above the highest one of its lane was in before, and is left out and counted
@@ -61,16 +69,51 @@ struct Heard(AtomicU64);
 struct Shared<T, P> {
     state: Mutex<State<T, P>>,
     budget: Budget,
+    disk: Disk,
+    // Held by the one task that takes what finds no memory.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    steps: Steps,
+    weigher: Weigher,
     limiter: Arc<Limiter>,
     runtime: Arc<dyn Runtime>,
-    block_interval: Duration,
+    block_max: BlockMax,
     durable: Notify,
     stopped: watch::Receiver<bool>,
     watch: OnceLock<Arc<Watch>>,
 }
 
+/// A block that is older, or larger, takes no more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlockMax {
+    pub(crate) age: Duration,
+    pub(crate) bytes: usize,
+}
+
+/// How many bytes are done at once.
+struct Steps {
+    // Single records are paid for in such steps: one look at the budget for thousands of records.
+    pay: usize,
+    // So much is written to disk at once: enough that it works in sequence, little enough to be held beyond the budget.
+    spill: usize,
+}
+
+impl Steps {
+    const PAY: u64 = 64 << 10;
+    const SPILL: u64 = 256 << 10;
+
+    /// For a budget of `limit` bytes: of a small one a step takes a sixteenth.
+    fn of(limit: u64) -> Self {
+        let small = (limit / 16).max(1);
+        Self { pay: Self::PAY.min(small) as usize, spill: Self::SPILL.min(small) as usize }
+    }
+}
+
+/// What a list or a buffer costs besides its bytes, about.
+const SEGMENT: usize = 64;
+
 struct State<T, P> {
     open: Open<T>,
+    staged: Option<Staged>,
     sealed: Vec<Sealed<T>>,
     positions: Positions<P>,
     // This run emits no more.
@@ -88,17 +131,18 @@ impl<T, P> Clone for Gate<T, P> {
     }
 }
 
-impl<T: Data, P: Wire + Ord> Gate<T, P> {
+impl<T: Wire, P: Wire + Ord> Gate<T, P> {
     /// A gate, and the other side of it.
     pub(crate) fn new(
         runtime: &Arc<dyn Runtime>,
-        budget: &Budget,
+        (budget, spill): (&Budget, &Arc<Spill>),
         limiter: &Arc<Limiter>,
-        block_interval: Duration,
+        block_max: BlockMax,
     ) -> (Self, GateControl<T, P>) {
         let (stop, stopped) = watch::channel(false);
         let state = State {
             open: Open::default(),
+            staged: None,
             sealed: Vec::new(),
             positions: Positions::default(),
             finished: false,
@@ -109,9 +153,13 @@ impl<T: Data, P: Wire + Ord> Gate<T, P> {
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             budget: budget.clone(),
+            disk: Disk::new(spill),
+            turn: Arc::default(),
+            steps: Steps::of(budget.limit()),
+            weigher: Weigher::default(),
             limiter: Arc::clone(limiter),
             runtime: Arc::clone(runtime),
-            block_interval,
+            block_max,
             durable: Notify::new(),
             stopped,
             watch: OnceLock::new(),
@@ -157,8 +205,10 @@ impl<T: Data, P: Wire + Ord> Gate<T, P> {
                 state.positions.note(at);
             }
         } else {
-            let (count, bytes) = (records.len() as u64, records.len() * size_of::<T>());
-            self.take(Segment::Records(Arc::new(records)), count, bytes, at).await;
+            let list = SEGMENT + records.capacity() * size_of::<T>();
+            let bytes = list.saturating_add(self.0.weigher.heap(&records));
+            let count = records.len() as u64;
+            self.take(Incoming { item: Item::Records(records), records: count, bytes, at }).await;
         }
         self.go_on()
     }
@@ -169,9 +219,15 @@ impl<T: Data, P: Wire + Ord> Gate<T, P> {
     /// # Errors
     /// As [`emit`](Self::emit).
     pub async fn emit_block(&self, lane: &str, block: impl InputBlock<T>, last: Option<P>) -> Result<()> {
-        let (count, bytes) = (block.records(), block.size());
-        self.take(Segment::Block(Arc::new(block)), count, bytes, last.map(|last| (lane, last))).await;
+        let (records, bytes) = (block.records(), block.size().saturating_add(SEGMENT));
+        let at = last.map(|last| (lane, last));
+        self.take(Incoming { item: Item::Block(Arc::new(block)), records, bytes, at }).await;
         self.go_on()
+    }
+
+    async fn take_one(&self, record: T, at: Option<(&str, P)>) {
+        let bytes = size_of::<T>() + self.0.weigher.heap(std::slice::from_ref(&record));
+        self.take(Incoming { item: Item::One(record), records: 1, bytes, at }).await;
     }
 
     /// A run begins; listeners hear of it through `watch`. Gives the gate of that run.

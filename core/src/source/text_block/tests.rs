@@ -16,8 +16,18 @@ fn task() -> TaskContext {
     TaskContext::new(&runtime, batch, (0, 1), 1, cancelled, Site::new("test", std::panic::Location::caller()))
 }
 
-/// The lines of a block, and how many were rejected and why.
+/// The lines of a block, and how many were rejected and why: the same after a time on disk.
 fn read(block: &TextLinesBlock, task: &TaskContext) -> (Vec<String>, Option<(u64, String)>) {
+    let mut bytes = Vec::new();
+    block.encode(&mut bytes).unwrap();
+    let again = block.maker()(bytes.into()).unwrap();
+    let read = read_once(block, task);
+    assert_eq!(read_once(&*again, task), read);
+    assert_eq!(again.records(), block.records());
+    read
+}
+
+fn read_once(block: &dyn InputBlock<Text>, task: &TaskContext) -> (Vec<String>, Option<(u64, String)>) {
     let rejects = Rejects::default();
     let mut chunks = block.open(&rejects, task).unwrap();
     let mut lines = Vec::new();

@@ -6,12 +6,13 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::super::blocks::task_on;
+use super::super::blocks::{task_on, written_and_read_back};
 use super::PATIENCE;
-use crate::memory::Budget;
+use crate::data::Chunks;
+use crate::memory::{Budget, Spill};
 use crate::rdd::Rejects;
 use crate::runtime::{Clock, RealRuntime, Runtime};
-use crate::source::{Gate, GateControl, InputBlock, Limiter, Receiver, Segment};
+use crate::source::{BlockMax, Gate, GateControl, InputBlock as _, Limiter, Receiver, Segment};
 use crate::words::{BatchTime, Error, Result};
 
 /// Between two looks at what must happen.
@@ -78,9 +79,11 @@ impl<R: Receiver> Bench<R> {
     fn new(memory: u64) -> Self {
         let runtime: Arc<dyn Runtime> = Arc::new(RealRuntime::new(1, Clock::System).unwrap());
         let budget = Budget::new(memory);
-        let block = Duration::from_millis(1);
-        let limiter = Arc::new(Limiter::new(&runtime, block, block));
-        let (gate, control) = Gate::new(&runtime, &budget, &limiter, block);
+        // Without a disk, so that a gate without memory is closed.
+        let spill = Arc::new(Spill::new(std::env::temp_dir(), 0));
+        let block_max = BlockMax { age: Duration::from_millis(1), bytes: 1 << 20 };
+        let limiter = Arc::new(Limiter::new(&runtime, block_max.age, block_max.age));
+        let (gate, control) = Gate::new(&runtime, (&budget, &spill), &limiter, block_max);
         Self { runtime, budget, gate, control, batch: 0 }
     }
 
@@ -144,19 +147,45 @@ impl<R: Receiver> Bench<R> {
         let (blocks, _) = self.control.take(batch);
         let task = task_on(&self.runtime);
         let mut numbers = Vec::new();
-        for segment in blocks.iter().flat_map(|block| &block.segments) {
-            match segment {
-                Segment::Records(records) => numbers.extend(records.iter().map(|one| source.number(one))),
-                Segment::Block(block) => {
-                    let mut chunks = InputBlock::open(&**block, &Rejects::default(), &task).unwrap();
-                    while let Some(chunk) = chunks.next().unwrap() {
-                        numbers.extend(chunk.as_slice().iter().map(|one| source.number(one)));
+        for block in blocks.into_iter().map(Arc::new) {
+            let (rejects, start) = (Rejects::default(), numbers.len());
+            let read = numbers_of(source, &mut *block.open(&rejects, &task));
+            numbers.extend(read);
+            // As the tasks do where memory was used up.
+            let (again, mut restored) = (Rejects::default(), Vec::new());
+            for segment in &block.segments {
+                match segment {
+                    Segment::Records(records) => {
+                        restored.extend(records.iter().map(|one| source.number(one)));
                     }
+                    Segment::Block(block) => {
+                        let block = written_and_read_back(&**block);
+                        restored.extend(numbers_of(source, &mut *block.open(&again, &task).unwrap()));
+                    }
+                    Segment::Spilled(_) => unreachable!("there is no disk"),
                 }
             }
+            assert_eq!(
+                restored,
+                numbers[start..],
+                "a block that is written down and read back has other records"
+            );
+            assert_eq!(
+                again.total(),
+                rejects.total(),
+                "a block that is written down and read back rejects others"
+            );
         }
         numbers
     }
+}
+
+fn numbers_of<F: Fed>(source: &F, chunks: &mut dyn Chunks<<F::Receiver as Receiver>::Record>) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    while let Some(chunk) = chunks.next().unwrap() {
+        numbers.extend(chunk.as_slice().iter().map(|one| source.number(one)));
+    }
+    numbers
 }
 
 impl Run {

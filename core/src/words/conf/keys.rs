@@ -37,6 +37,8 @@ pub const BATCH_INTERVAL: SettingKey<Duration> = SettingKey::duration("tidemill.
 /// and 200 ms.
 pub const BLOCK_INTERVAL: SettingKey<Option<Duration>> =
     SettingKey::optional_duration("tidemill.streaming.block_interval");
+/// Bytes of a block of received records, at most.
+pub const BLOCK_BYTES: SettingKey<u64> = SettingKey::bytes("tidemill.source.block_bytes");
 /// Output operations of one batch that run side by side.
 pub const CONCURRENT_JOBS: SettingKey<usize> = SettingKey::integer("tidemill.streaming.concurrent_jobs");
 /// How long batches are kept for actions outside of the stream; none: as long as the plan needs them.

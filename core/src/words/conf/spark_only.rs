@@ -27,7 +27,7 @@ pub(super) static ROWS: &[Row] = &[
         "tidemill.streaming.block_queue_size",
         &["spark.streaming.blockQueueSize"],
         COUNT,
-        "Blocks do not queue: they go into the memory of `tidemill.memory`, which makes receivers wait when it is full.",
+        "Blocks do not queue: they go into the memory of `tidemill.memory`, and beyond it to disk.",
     ),
     inert(
         "tidemill.streaming.receiver.block_store_timeout",

@@ -66,9 +66,19 @@ pub(super) static ROWS: &[Row] = &[
         spark: &["spark.streaming.blockInterval"],
         kind: milliseconds(MILLISECOND, DAY),
         default: "none",
-        meaning: "How long a receiver collects records before it closes a block; a block is one partition of its batch.",
+        meaning: "How long a receiver collects records before it closes a block, unless that is full before; a block is one \
+                  partition of its batch.",
         reason: "With `none` it is the batch interval divided by the default parallelism, but at least 1 ms and at most \
                  Spark's 200 ms: so a short batch has work for all tasks too.",
+    },
+    Row {
+        key: "tidemill.source.block_bytes",
+        spark: &[],
+        kind: Kind::Bytes { from: 1 << 10 },
+        default: "8m",
+        meaning: "How large a block may grow before the block interval is over; what a receiver hands over in one piece is not cut.",
+        reason: "A task reads 8 MB in some milliseconds, beside which its start does not count, and 100 MB/s make 12 partitions \
+                 a second; 64 of them fit into the default memory, so it fills and empties in small steps.",
     },
     Row {
         key: "tidemill.streaming.concurrent_jobs",
@@ -208,7 +218,7 @@ pub(super) static ROWS: &[Row] = &[
         spark: &[],
         kind: Kind::Bytes { from: 1 << 20 },
         default: "512m",
-        meaning: "The memory for received blocks, caches and windows together; what is beyond goes to disk.",
+        meaning: "The memory for received blocks and caches together; what is beyond goes to disk.",
         reason: "It holds 5 s of 100 MB/s, and leaves room for others on a machine of 2 GB; Spark's executors have 1 GB.",
     },
     Row {
@@ -224,7 +234,8 @@ pub(super) static ROWS: &[Row] = &[
         spark: &[],
         kind: Kind::Bytes { from: 0 },
         default: "10g",
-        meaning: "The most that is written to the spill folder; beyond it receivers have to wait. `0b` never spills.",
+        meaning: "The most that is written to the spill folder, compressed as far as it is received blocks; beyond it receivers \
+                  have to wait. `0b` never spills.",
         reason: "Twenty times the memory outlasts a long pause of an output, and seldom fills a disk.",
     },
     Row {
