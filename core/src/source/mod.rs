@@ -12,7 +12,9 @@ mod watch;
 
 pub use self::block::{BlockMaker, InputBlock};
 pub use self::direct::{Ask, DirectInput, InputContext};
-pub(crate) use self::gate::{BlockMax, GateControl, Sealed, Segment};
+#[cfg(feature = "testing")]
+pub(crate) use self::gate::Segment;
+pub(crate) use self::gate::{BlockMax, GateControl, Sealed};
 pub use self::gate::{Gate, Received};
 pub(crate) use self::limiter::Limiter;
 #[cfg(feature = "testing")]

@@ -21,7 +21,9 @@ pub(crate) use self::control::GateControl;
 use self::disk::Disk;
 use self::open::{Incoming, Item, Open, Staged};
 use self::positions::Positions;
-pub(crate) use self::segment::{Sealed, Segment};
+pub(crate) use self::segment::Sealed;
+#[cfg(feature = "testing")]
+pub(crate) use self::segment::Segment;
 use self::weigher::Weigher;
 use super::block::InputBlock;
 use super::limiter::Limiter;
