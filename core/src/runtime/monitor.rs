@@ -53,8 +53,9 @@ impl<T> Monitor<T> {
         }
     }
 
-    /// Waits until `ready` gives something, or [`Runtime::uptime`] has reached `deadline`.
-    fn wait_until<R>(
+    /// As [`wait_for`](Self::wait_for), until [`Runtime::uptime`] has reached `deadline`: for who reckons with more than one
+    /// time, and must not count what passes in between twice. `None` waits for ever.
+    pub(crate) fn wait_until<R>(
         &self,
         deadline: Option<Duration>,
         mut ready: impl FnMut(&mut T) -> Option<R>,

@@ -33,7 +33,7 @@ impl Ticker {
         let interval = self.graph.interval();
         let next = &mut end.next;
         loop {
-            let time = self.look(*next, &mut hands);
+            let (time, uptime) = self.look(*next, &mut hands);
             if let Some(jumped) = jump(time, *next, interval, self.max_jump) {
                 tracing::warn!(from = %next, to = %jumped, "the clock jumped forward");
                 self.events.post(Event::ClockJumped { from: *next, to: jumped });
@@ -41,7 +41,9 @@ impl Ticker {
             }
             let left = next.since_epoch().saturating_sub(time);
             // Also where nothing is left: a stop is heard between ticks that are caught up.
-            if self.control.wait_for(left, |control| control.stop.map(|_| ())).is_some() {
+            let stopped =
+                self.control.wait_until(uptime.checked_add(left), |control| control.stop.map(|_| ()));
+            if stopped.is_some() {
                 return;
             }
             if left.is_zero() {
@@ -52,15 +54,16 @@ impl Ticker {
         }
     }
 
-    /// The time by which batches are due.
-    fn look(&self, next: BatchTime, hands: &mut Hands) -> Duration {
+    /// The time by which batches are due, and the uptime at which it is that: whoever waits counts from there, as time may
+    /// pass before the wait begins.
+    fn look(&self, next: BatchTime, hands: &mut Hands) -> (Duration, Duration) {
         let interval = self.graph.interval().as_duration();
-        let (now, uptime) = (self.runtime.now(), self.runtime.uptime());
+        let (now, uptime) = now_and_uptime(&*self.runtime);
         if let Some(by) = hands.look(now, uptime, interval) {
             tracing::warn!(?by, %next, "the clock was set back; batches go on at the pace of their interval");
             self.events.post(Event::ClockSetBack { by, next });
         }
-        now + hands.ahead
+        (now + hands.ahead, uptime)
     }
 
     fn tick(&self, batch: BatchTime, ahead: Duration) {
@@ -112,7 +115,8 @@ pub(crate) struct Hands {
 impl Hands {
     /// The clock as it is now.
     pub(crate) fn new(runtime: &dyn Runtime) -> Self {
-        Self { now: runtime.now(), uptime: runtime.uptime(), ahead: Duration::ZERO }
+        let (now, uptime) = now_and_uptime(runtime);
+        Self { now, uptime, ahead: Duration::ZERO }
     }
 
     /// What the clock shows.
@@ -135,6 +139,17 @@ impl Hands {
             self.ahead = self.ahead.saturating_sub(forward);
         }
         None
+    }
+}
+
+/// Both times of one moment: a test may move its clock between two looks, by any time.
+fn now_and_uptime(runtime: &dyn Runtime) -> (Duration, Duration) {
+    const MOMENT: Duration = Duration::from_millis(1);
+    loop {
+        let (before, now, uptime) = (runtime.uptime(), runtime.now(), runtime.uptime());
+        if uptime - before < MOMENT {
+            return (now, before);
+        }
     }
 }
 
