@@ -5,6 +5,8 @@ mod dead_letters;
 mod inputs;
 mod lifecycle;
 mod rates;
+#[cfg(test)]
+mod moved_clock_tests;
 mod signals;
 mod streams;
 

@@ -147,7 +147,7 @@ fn now_and_uptime(runtime: &dyn Runtime) -> (Duration, Duration) {
     const MOMENT: Duration = Duration::from_millis(1);
     loop {
         let (before, now, uptime) = (runtime.uptime(), runtime.now(), runtime.uptime());
-        if uptime - before < MOMENT {
+        if uptime.saturating_sub(before) < MOMENT {
             return (now, before);
         }
     }

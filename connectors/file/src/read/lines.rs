@@ -76,8 +76,9 @@ struct Lines {
     // No more is read.
     over: bool,
     failed: Option<tidemill::Error>,
+    // The lines that were cut last, and whether all of them were given.
     block: Option<Box<dyn Chunks<Text>>>,
-    out: Vec<Text>,
+    block_is_over: bool,
 }
 
 impl Lines {
@@ -100,7 +101,7 @@ impl Lines {
             over: false,
             failed: None,
             block: None,
-            out: Vec::new(),
+            block_is_over: false,
         }
     }
 
@@ -165,6 +166,8 @@ impl Lines {
         let known = self.buffer.len();
         let wanted =
             bytes_max.min(self.part.left().unwrap_or(u64::MAX)).min(self.block_bytes as u64) as usize;
+        // Room for the beginning of a line too: so a buffer that nobody holds any more is used again.
+        self.buffer.reserve((2 * self.block_bytes).max(known + wanted) - known);
         self.buffer.resize(known + wanted, 0);
         let (fresh, end) = self.part.fill(&mut self.buffer[known..]);
         self.buffer.truncate(known + fresh);
@@ -182,6 +185,8 @@ impl Lines {
 
     /// Opens the next block. Whether there was one.
     fn open_next(&mut self) -> tidemill::Result<bool> {
+        // Its buffer comes back with it.
+        (self.block, self.block_is_over) = (None, false);
         let Some(block) = self.next_block() else {
             return self.failed.take().map_or(Ok(false), Err);
         };
@@ -192,24 +197,22 @@ impl Lines {
 
 impl Chunks<Text> for Lines {
     fn next(&mut self) -> tidemill::Result<Option<Chunk<'_, Text>>> {
-        self.out.clear();
-        loop {
-            if let Some(block) = &mut self.block
-                && let Some(chunk) = block.next()?
-            {
-                chunk.append_to(&mut self.out);
-                return Ok(Some(Chunk::Own(&mut self.out)));
-            }
-            if !self.open_next()? {
-                return Ok(None);
-            }
+        // A block that is over is let go at the next pull: what it lent must be given back first.
+        if (self.block.is_none() || self.block_is_over) && !self.open_next()? {
+            return Ok(None);
         }
+        let Some(block) = &mut self.block else { return Ok(None) };
+        let chunk = block.next()?;
+        self.block_is_over = chunk.is_none();
+        Ok(Some(chunk.unwrap_or(Chunk::Ref(&[]))))
     }
 
     fn count_rest(&mut self) -> tidemill::Result<u64> {
         let mut count = 0;
         loop {
-            if let Some(mut block) = self.block.take() {
+            if let Some(block) = &mut self.block
+                && !self.block_is_over
+            {
                 count += block.count_rest()?;
             }
             if !self.open_next()? {
