@@ -1,6 +1,7 @@
 //! What most actions are made of: one task a partition, and what each made of it on every member.
 
 use super::node::Pull;
+use super::wide::wide;
 use super::{Job, Rdd};
 use crate::data::{Chunk, Wire};
 use crate::runtime::Site;
@@ -29,8 +30,8 @@ impl<T: Clone> Pull<T> {
     pub(super) fn fold<A>(mut self, mut all: A, mut f: impl FnMut(A, T) -> A) -> Result<A> {
         while let Some(chunk) = self.next()? {
             all = match chunk {
-                Chunk::Ref(slice) => slice.iter().cloned().fold(all, &mut f),
-                Chunk::Own(vec) => vec.drain(..).fold(all, &mut f),
+                Chunk::Ref(slice) => wide::<(A, T), _>(|| slice.iter().cloned().fold(all, &mut f)),
+                Chunk::Own(vec) => wide::<(A, T), _>(|| vec.drain(..).fold(all, &mut f)),
             };
         }
         Ok(all)

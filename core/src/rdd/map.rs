@@ -4,6 +4,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::node::{Narrow, Operator, Part, Pull};
+use super::wide::wide;
 use super::{Function, Rdd};
 use crate::data::{Chunk, Chunks, Data};
 use crate::words::Result;
@@ -46,8 +47,10 @@ impl<T: Data, U, F: Fn(T) -> U> Chunks<U> for Mapped<T, U, F> {
         self.out.clear();
         match self.up.next()? {
             None => return Ok(None),
-            Some(Chunk::Ref(slice)) => self.out.extend(slice.iter().cloned().map(&*self.f)),
-            Some(Chunk::Own(vec)) => self.out.extend(vec.drain(..).map(&*self.f)),
+            Some(Chunk::Ref(slice)) => {
+                wide::<(T, U), _>(|| self.out.extend(slice.iter().cloned().map(&*self.f)));
+            }
+            Some(Chunk::Own(vec)) => wide::<(T, U), _>(|| self.out.extend(vec.drain(..).map(&*self.f))),
         }
         Ok(Some(Chunk::Own(&mut self.out)))
     }

@@ -19,6 +19,7 @@ mod ranges;
 mod refused;
 mod rejects;
 mod table;
+mod wide;
 mod wire;
 
 // Where elements come from.
