@@ -61,6 +61,17 @@ impl FileFormat for TextLines {
     }
 }
 
+/// Where reading is, beside the byte order mark.
+#[derive(Clone, Copy, PartialEq)]
+enum Mark {
+    /// Nothing was cut yet, so it may still come.
+    MayCome,
+    /// It was taken off and its line not cut yet: that line has begun, even if nothing else of it was read.
+    TakenOff,
+    /// What comes is no mark.
+    Past,
+}
+
 /// The lines that begin in a part.
 struct Lines {
     part: FileReader,
@@ -69,10 +80,7 @@ struct Lines {
     cutter: LineCutter,
     // Read and not cut yet: the beginning of a line.
     buffer: BytesMut,
-    // Nothing was cut yet, so a byte order mark may still come.
-    at_start: bool,
-    // A byte order mark was taken off and its line not cut yet: that line has begun, even if nothing else of it was read.
-    behind_mark: bool,
+    mark: Mark,
     // No more is read.
     over: bool,
     failed: Option<tidemill::Error>,
@@ -83,7 +91,7 @@ struct Lines {
 
 impl Lines {
     fn new(part: FileReader, line_bytes_max: usize, block_bytes: usize) -> Self {
-        let at_start = part.from() == 0;
+        let mark = if part.from() == 0 { Mark::MayCome } else { Mark::Past };
         let cutter = cutter(&part, line_bytes_max, part.from());
         let cutter = match part.before() {
             Some(before) => cutter.behind(before),
@@ -96,8 +104,7 @@ impl Lines {
             block_bytes,
             cutter,
             buffer,
-            at_start,
-            behind_mark: false,
+            mark,
             over: false,
             failed: None,
             block: None,
@@ -111,7 +118,7 @@ impl Lines {
             let in_part = self.part.to().map(|to| to.saturating_sub(self.part.position()));
             let block = if in_part == Some(0) { self.last() } else { self.inner(in_part) };
             if block.is_some() {
-                (self.at_start, self.behind_mark) = (false, false);
+                self.mark = Mark::Past;
                 return block;
             }
         }
@@ -133,7 +140,7 @@ impl Lines {
 
     /// The line that was begun in the part and ends behind it, if there is one.
     fn last(&mut self) -> Option<TextLinesBlock> {
-        if self.buffer.is_empty() && !self.behind_mark {
+        if self.buffer.is_empty() && self.mark != Mark::TakenOff {
             self.over = true;
             return None;
         }
@@ -158,7 +165,7 @@ impl Lines {
 
     /// Whether nothing was read yet but what may be the beginning of a byte order mark.
     fn may_be_mark(&self) -> bool {
-        self.at_start && BYTE_ORDER_MARK.starts_with(&self.buffer)
+        self.mark == Mark::MayCome && BYTE_ORDER_MARK.starts_with(&self.buffer)
     }
 
     /// Reads the next bytes behind those in the buffer, at most so many, and says how many came.
@@ -175,10 +182,10 @@ impl Lines {
             self.failed = Some(tidemill::Error::from_user(error.into()));
             self.over = true;
         }
-        if self.at_start && self.buffer.starts_with(BYTE_ORDER_MARK) {
+        if self.mark == Mark::MayCome && self.buffer.starts_with(BYTE_ORDER_MARK) {
             self.buffer.advance(BYTE_ORDER_MARK.len());
             self.cutter = cutter(&self.part, self.line_bytes_max, BYTE_ORDER_MARK.len() as u64);
-            (self.at_start, self.behind_mark) = (false, true);
+            self.mark = Mark::TakenOff;
         }
         fresh
     }
