@@ -13,7 +13,7 @@ use tidemill::{Ask, Chunk, Chunks, DirectInput, Error, InputContext, Rejects, Re
 
 use crate::look::{FileRange, Filter, Judge, Judged, KnownFiles, Listing, News, Pattern, Rules, Walk, Watch};
 use crate::part::{FileId, FilePart};
-use crate::read::{FileFormat, cuts, read_part};
+use crate::read::{FileFormat, Nothing, cuts, read_part};
 use crate::stream::FileStream;
 
 /// A record is taken to have so many bytes until some were read. So short are few, so where the number of records is limited
@@ -250,15 +250,6 @@ impl<T> Chunks<T> for Counted<T> {
         let rest = self.records.count_rest()?;
         self.read.learn(self.bytes, self.count + rest);
         Ok(rest)
-    }
-}
-
-/// A partition without a file.
-struct Nothing;
-
-impl<T> Chunks<T> for Nothing {
-    fn next(&mut self) -> Result<Option<Chunk<'_, T>>> {
-        Ok(None)
     }
 }
 

@@ -167,13 +167,14 @@ impl<D: DirectInput> Input for DirectSource<D> {
             ranges.push(range);
             Ok(())
         })?;
+        let records: Vec<Option<u64>> = ranges.iter().map(|range| self.input.records(range)).collect();
         let settled = Settled {
-            records: ranges.iter().filter_map(|range| self.input.records(range)).sum(),
+            records: records.iter().flatten().sum(),
             description: described(&ranges),
             replayable: true,
         };
         if let Some(rate) = self.rate.get() {
-            rate.planned(batch, ranges.iter().map(|range| self.input.records(range)).sum());
+            rate.planned(batch, records.into_iter().sum());
         }
         let mut state = self.state.lock();
         ranges.iter().for_each(|range| D::advance(&mut state.position, range));

@@ -161,7 +161,7 @@ impl Limiter {
                     if wait <= limit.longest {
                         return Err(Closed::For(wait));
                     }
-                    // Never owed: a test has set its clock back.
+                    // Owed by one who passed at an older, lower rate while the limit was swapped.
                     self.due.store(nanos(self.runtime.uptime()), Ordering::Release);
                 }
                 // Invariant: it has at least one cell, and no more than the burst.

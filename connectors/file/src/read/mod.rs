@@ -128,8 +128,8 @@ impl<T> Chunks<T> for Guarded<T> {
     }
 }
 
-/// What a file holds that could not even be opened.
-struct Nothing;
+/// What a file holds that could not even be opened, and a partition without a file.
+pub(crate) struct Nothing;
 
 impl<T> Chunks<T> for Nothing {
     fn next(&mut self) -> tidemill::Result<Option<Chunk<'_, T>>> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::*;
-use crate::runtime::{Bell, BoxFuture, ManualClock, RealRuntime};
+use crate::runtime::{ManualClock, RealRuntime};
 
 const SECOND: Duration = Duration::from_secs(1);
 const BLOCK: Duration = Duration::from_millis(200);
@@ -285,52 +285,14 @@ fn a_clock_that_a_test_sets_back_closes_nothing_for_ever() {
     assert_eq!(bench.take_all(), 200);
 }
 
-/// A runtime the clock of which jumps, while its time of running goes on.
-#[derive(Debug)]
-struct Jumps(Arc<dyn Runtime>, Mutex<Duration>);
-
-impl Runtime for Jumps {
-    fn slots(&self) -> usize {
-        self.0.slots()
-    }
-    fn run_tasks(&self, count: usize, task: &(dyn Fn(usize) + Sync)) {
-        self.0.run_tasks(count, task);
-    }
-    fn spawn_thread(&self, name: &str, body: Box<dyn FnOnce() + Send>) {
-        self.0.spawn_thread(name, body);
-    }
-    fn spawn_io(&self, name: &str, future: BoxFuture<'static, ()>) {
-        self.0.spawn_io(name, future);
-    }
-    fn now(&self) -> Duration {
-        *self.1.lock()
-    }
-    fn uptime(&self) -> Duration {
-        self.0.uptime()
-    }
-    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        self.0.sleep(time)
-    }
-    fn bell(&self) -> Arc<dyn Bell> {
-        self.0.bell()
-    }
-    fn block_on_for(&self, future: Pin<&mut (dyn Future<Output = ()> + '_)>, patience: Duration) -> bool {
-        self.0.block_on_for(future, patience)
-    }
-    fn random(&self) -> u64 {
-        self.0.random()
-    }
-}
-
 #[test]
 fn a_clock_that_jumps_an_hour_changes_no_rate() {
     let bench = Bench::new(1.0);
-    let jumps = Arc::new(Jumps(Arc::clone(&bench.limiter.runtime), Mutex::new(SECOND * 7200)));
-    let runtime: Arc<dyn Runtime> = jumps.clone();
-    let limiter = Limiter::new(&runtime, SECOND * 10, BLOCK);
+    bench.clock.set(SECOND * 7200);
+    let limiter = Limiter::new(&bench.limiter.runtime, SECOND * 10, BLOCK);
     limiter.set(Some(per_second(1000.0)));
     for now in [3600_u64, 7200, 10_800] {
-        *jumps.1.lock() = Duration::from_secs(now);
+        bench.clock.set(Duration::from_secs(now));
         bench.clock.advance(SECOND / 10);
         let taken = (0..u64::MAX).take_while(|_| poll(&mut pin!(limiter.admit(1)), Waker::noop())).count();
         assert!(taken == if now == 3600 { 200 } else { 100 }, "{taken} at {now}");
