@@ -31,7 +31,7 @@ const ROOMS: &[(&str, Uses)] = &[
     ("window", Only(&[])),
     ("state", Only(&["storage"])),
     ("sink", Only(&["runtime", "storage", "rdd"])),
-    ("dstream", Only(&["runtime", "rdd", "ingest", "window", "state", "sink"])),
+    ("dstream", Only(&["runtime", "storage", "memory", "rdd", "ingest", "window", "state", "sink"])),
     ("ledger", Only(&["storage", "ingest", "state", "sink"])),
     ("scheduler", Above),
     ("context", Above),

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{StreamingContext, active, signals};
-use crate::dstream::Phase;
+use crate::dstream::{Opening, Phase};
 use crate::ingest::Started;
 use crate::ledger::Ledger;
 use crate::metrics::Event;
@@ -15,6 +15,8 @@ use crate::runtime::{Site, is_own_thread, spawn_own};
 use crate::scheduler::{Control, Driver, Hands, Stop, Ticker, first_batch, run_clock, run_driver};
 use crate::source::BlockMax;
 use crate::source::place;
+use crate::state::{MemoryState, StateBackend};
+use crate::storage::{MemoryStorage, Storage};
 use crate::transport::Member;
 use crate::words::{Error, Result, keys};
 
@@ -72,6 +74,7 @@ impl StreamingContext {
         let name = conf.get_typed(keys::APP_NAME);
         let job = format!("{name}-{:016x}", engine.runtime.random());
         let ledger = Ledger::in_memory(&job, engine.parallelism, interval.as_millis())?;
+        self.open_keepers(&job)?;
         let ended = Arc::clone(&inner.control);
         let placed = self.place_receivers();
         let with = Started {
@@ -119,6 +122,27 @@ impl StreamingContext {
         spawn_own(&engine.runtime, "driver", move || run_driver(&driver, zero));
         if conf.get_typed(keys::STOP_GRACEFULLY_ON_SHUTDOWN) && !conf.get_typed(keys::ALLOW_SEVERAL) {
             signals::listen(&inner.control);
+        }
+        Ok(())
+    }
+
+    /// What operators remember is made ready, before anything runs.
+    fn open_keepers(&self, ledger: &str) -> Result<()> {
+        let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+        let backend: Arc<dyn StateBackend> = Arc::new(MemoryState::new());
+        for (index, kept) in self.0.graph.keepers().iter().enumerate() {
+            let uid = kept.uid(index);
+            kept.keeper.open(&Opening {
+                ledger,
+                uid: &uid,
+                engine: &self.0.engine,
+                backend: &backend,
+                storage: &storage,
+                durable: false,
+                found: None,
+                bases: &[],
+                committed: None,
+            })?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::keeper::Keeper;
 use super::stream::Stream;
 use crate::ingest::Input;
 use crate::rdd::{Engine, Function, Job, Rdd};
@@ -62,6 +63,20 @@ impl OutputOperation {
     }
 }
 
+/// An operator that remembers something, and the uid that its stream was given.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    pub(crate) keeper: Arc<dyn Keeper>,
+    uid: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+}
+
+impl Kept {
+    /// The uid of its stream, or its place among the operators that remember something.
+    pub(crate) fn uid(&self, index: usize) -> String {
+        (self.uid)().unwrap_or_else(|| format!("{}-{index}", self.keeper.site().operator()))
+    }
+}
+
 /// Where dead letters go, and the place in the user's code that says so.
 #[derive(Clone)]
 pub(crate) struct DeadLetterOutput {
@@ -89,6 +104,7 @@ struct State {
     inputs: Vec<Arc<dyn Input>>,
     streams: Vec<Arc<dyn AnyStream>>,
     outputs: Vec<Arc<OutputOperation>>,
+    keepers: Vec<Kept>,
     dead_letters: Option<DeadLetterOutput>,
     mistakes: Vec<Mistake>,
     // Made after the start: they come out of `await_termination`.
@@ -104,6 +120,7 @@ impl Graph {
             inputs: Vec::new(),
             streams: Vec::new(),
             outputs: Vec::new(),
+            keepers: Vec::new(),
             dead_letters: None,
             mistakes: Vec::new(),
             late: Vec::new(),
@@ -253,6 +270,19 @@ impl Graph {
         }
     }
 
+    /// Adds an operator that remembers something.
+    pub(super) fn keep(&self, uid: impl Fn() -> Option<String> + Function, keeper: Arc<dyn Keeper>) {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Initialized {
+            state.keepers.push(Kept { keeper, uid: Arc::new(uid) });
+        }
+    }
+
+    /// The operators that remember something, in the order in which they were drawn.
+    pub(crate) fn keepers(&self) -> Vec<Kept> {
+        self.state.lock().keepers.clone()
+    }
+
     /// Says where dead letters go; may be said once.
     pub(crate) fn set_dead_letters(&self, site: Site, sink: Arc<dyn Sink<DeadLetter>>) {
         let at = site.location();
@@ -337,6 +367,7 @@ impl Graph {
         let _old = (
             std::mem::take(&mut state.streams),
             std::mem::take(&mut state.outputs),
+            std::mem::take(&mut state.keepers),
             state.dead_letters.take(),
         );
     }

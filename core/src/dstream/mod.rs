@@ -4,6 +4,7 @@
 //! [`start`](crate::StreamingContext::start) returns all of them. One operator a file.
 
 mod graph;
+mod keeper;
 mod stream;
 
 // Each element, each partition.
@@ -35,8 +36,11 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-pub(crate) use self::graph::{DEAD_LETTERS, DeadLetterOutput, Generated, Graph, OutputOperation, Phase};
+pub(crate) use self::graph::{
+    DEAD_LETTERS, DeadLetterOutput, Generated, Graph, Kept, OutputOperation, Phase,
+};
 pub(crate) use self::joined::all_rdds;
+pub(crate) use self::keeper::{BaseJob, BaseWanted, Keeper, Opening};
 pub(crate) use self::stream::Stream;
 use crate::rdd::{Function, Rdd};
 use crate::runtime::Site;

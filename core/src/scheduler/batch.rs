@@ -56,10 +56,12 @@ impl Driver {
         };
         // No output is due at this time (its slide is longer than the batch): the plan is committed, and nobody hears but of
         // what a receiver rejected.
-        let quiet = running.is_empty() && failed.is_none();
+        let keeps = !self.graph.keepers().is_empty();
+        let quiet = running.is_empty() && failed.is_none() && !keeps;
         if !quiet {
             self.events.post(Event::BatchStarted(info.clone()));
         }
+        let failed = failed.or_else(|| self.run_keepers(time, &job).err());
         let (infos, mut saved, mut failure) = self.run_outputs(running, failed);
         info.output_operations = infos;
         // Members that stop do not wait for each other.
@@ -86,6 +88,8 @@ impl Driver {
             // A batch that is skipped leaves nothing behind but its mark.
             let saved = if failure.is_some() { &[] } else { &saved[..] };
             committed = self.commit(time, &job, info.failure_reason.clone(), saved);
+        } else {
+            self.graph.keepers().iter().for_each(|kept| kept.keeper.abandon(time));
         }
         account.close();
         if let Err(error) = &committed {
@@ -202,6 +206,11 @@ impl Driver {
         Ok(all)
     }
 
+    /// What operators remember of the batch is computed before its outputs, which read it.
+    fn run_keepers(&self, time: BatchTime, job: &Arc<Job>) -> Result<()> {
+        self.graph.keepers().iter().try_for_each(|kept| guarded(|| kept.keeper.run(time, job)).map(drop))
+    }
+
     /// Runs the outputs in order, or up to `concurrent_jobs` side by side. The first failure, in order, is the batch's;
     /// outputs behind one that failed do not begin.
     fn run_outputs(
@@ -267,7 +276,15 @@ impl Driver {
             ordinal: saved.ordinal,
             receipts: saved.receipts.clone(),
         });
+        let skipped = failed.is_some();
         self.write_down(job, &Entry::Committed { batch: time, failed, outputs: outputs.collect() })?;
+        for kept in self.graph.keepers() {
+            if skipped {
+                kept.keeper.abandon(time);
+            } else {
+                kept.keeper.commit(time)?;
+            }
+        }
         if !saved.is_empty() {
             let publish = || {
                 if self.engine.me() == 0 {

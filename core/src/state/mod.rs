@@ -6,6 +6,7 @@
 //! may forget its last batches as long as it knows which.
 
 mod changes;
+mod kept;
 mod lookup;
 mod store;
 mod memory;
@@ -13,6 +14,7 @@ mod value;
 mod spec;
 
 pub use self::changes::{Change, Changes};
+pub(crate) use self::kept::{Delta, Shape};
 pub use self::lookup::{Keys, ScanCursor, Values};
 pub use self::memory::MemoryState;
 pub use self::spec::StateSpec;
