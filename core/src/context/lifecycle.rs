@@ -15,7 +15,6 @@ use crate::runtime::{Site, is_own_thread, spawn_own};
 use crate::scheduler::{Control, Driver, Hands, Stop, Ticker, first_batch, run_clock, run_driver};
 use crate::source::BlockMax;
 use crate::source::place;
-use crate::state::{MemoryState, StateBackend};
 use crate::storage::{MemoryStorage, Storage};
 use crate::transport::Member;
 use crate::words::{Error, Result, keys};
@@ -60,6 +59,7 @@ impl StreamingContext {
     fn start_now(&self, caller: &'static Location<'static>) -> Result<()> {
         let inner = &self.0;
         let (graph, engine, conf) = (&inner.graph, &inner.engine, &inner.conf);
+        self.check_checkpoint();
         graph.check()?;
         if !conf.get_typed(keys::ALLOW_SEVERAL) {
             active::enter(graph, caller)?;
@@ -73,7 +73,7 @@ impl StreamingContext {
         }
         let name = conf.get_typed(keys::APP_NAME);
         let job = format!("{name}-{:016x}", engine.runtime.random());
-        let ledger = Ledger::in_memory(&job, engine.parallelism, interval.as_millis())?;
+        let ledger = Ledger::in_memory(&job, engine.parallelism(), interval.as_millis())?;
         self.open_keepers(&job)?;
         let ended = Arc::clone(&inner.control);
         let placed = self.place_receivers();
@@ -129,7 +129,7 @@ impl StreamingContext {
     /// What operators remember is made ready, before anything runs.
     fn open_keepers(&self, ledger: &str) -> Result<()> {
         let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
-        let backend: Arc<dyn StateBackend> = Arc::new(MemoryState::new());
+        let backend = self.backend();
         for (index, kept) in self.0.graph.keepers().iter().enumerate() {
             let uid = kept.uid(index);
             kept.keeper.open(&Opening {
@@ -158,7 +158,7 @@ impl StreamingContext {
     }
 
     fn block_interval(&self) -> Duration {
-        let slots = u32::try_from(self.0.engine.parallelism).unwrap_or(u32::MAX).max(1);
+        let slots = u32::try_from(self.0.engine.parallelism()).unwrap_or(u32::MAX).max(1);
         self.0
             .conf
             .get_typed(keys::BLOCK_INTERVAL)

@@ -1,6 +1,7 @@
 //! The front door: [`StreamingContext`], its states, and the wiring of all rooms.
 
 mod active;
+mod checkpoint;
 mod dead_letters;
 mod inputs;
 mod lifecycle;
@@ -59,6 +60,7 @@ struct Inner {
     control: Arc<Monitor<Control>>,
     cancelled: Arc<AtomicBool>,
     failure: Arc<Mutex<Option<Arc<Error>>>>,
+    remembering: Mutex<checkpoint::Remembering>,
     // The job's own, if it brings one.
     estimator: Mutex<Option<MakeEstimator>>,
     made_at: &'static Location<'static>,
@@ -127,6 +129,7 @@ impl StreamingContext {
             control,
             cancelled: Arc::default(),
             failure: Arc::default(),
+            remembering: Mutex::default(),
             estimator: Mutex::default(),
             made_at,
             clock,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -91,6 +91,7 @@ pub(crate) const DEAD_LETTERS: &str = "dead-letters";
 pub(crate) struct Graph {
     interval: Interval,
     engine: Arc<Engine>,
+    parallelism_asked: AtomicBool,
     // Milliseconds of the newest batch whose Rdds were asked for.
     newest: Arc<AtomicU64>,
     // Whether outputs of files have a folder for a batch without records.
@@ -131,6 +132,7 @@ impl Graph {
         Arc::new(Self {
             interval,
             engine,
+            parallelism_asked: AtomicBool::new(false),
             newest,
             empty_batches,
             zero: Arc::default(),
@@ -149,7 +151,13 @@ impl Graph {
 
     /// Partitions of a shuffle where the user names no number.
     pub(crate) fn parallelism(&self) -> usize {
-        self.engine.parallelism
+        self.parallelism_asked.store(true, Ordering::Relaxed);
+        self.engine.parallelism()
+    }
+
+    /// Whether a stream was drawn with that many partitions: then it is too late to set another number.
+    pub(crate) fn parallelism_was_asked(&self) -> bool {
+        self.parallelism_asked.load(Ordering::Relaxed)
     }
 
     pub(crate) fn phase(&self) -> Phase {

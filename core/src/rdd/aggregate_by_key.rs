@@ -33,7 +33,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     where
         K: Key,
     {
-        self.aggregate_by_key_into(self.job().engine.parallelism, zero, seq, comb)
+        self.aggregate_by_key_into(self.job().engine.parallelism(), zero, seq, comb)
     }
 
     /// As [`aggregate_by_key`](Self::aggregate_by_key), into `partitions` partitions.

@@ -31,7 +31,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.cogroup_into(self.job().engine.parallelism, other)
+        self.cogroup_into(self.job().engine.parallelism(), other)
     }
 
     /// As [`cogroup`](Self::cogroup), into `partitions` partitions.

@@ -38,7 +38,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
     where
         K: Key,
     {
-        self.combine_by_key_into(self.job().engine.parallelism, create, merge_value, merge_combiners)
+        self.combine_by_key_into(self.job().engine.parallelism(), create, merge_value, merge_combiners)
     }
 
     /// As [`combine_by_key`](Self::combine_by_key), into `partitions` partitions.

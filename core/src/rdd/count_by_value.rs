@@ -26,7 +26,7 @@ impl<T: Data> Rdd<T> {
     where
         T: Key,
     {
-        self.count_by_value_into(self.job().engine.parallelism)
+        self.count_by_value_into(self.job().engine.parallelism())
     }
 
     /// As [`count_by_value`](Self::count_by_value), into `partitions` partitions.

@@ -26,7 +26,7 @@ impl<T: Data> Rdd<T> {
     where
         T: Key,
     {
-        self.distinct_into(self.job().engine.parallelism)
+        self.distinct_into(self.job().engine.parallelism())
     }
 
     /// As [`distinct`](Self::distinct), into `partitions` partitions.

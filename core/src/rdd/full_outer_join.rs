@@ -26,7 +26,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.full_outer_join_into(self.job().engine.parallelism, other)
+        self.full_outer_join_into(self.job().engine.parallelism(), other)
     }
 
     /// As [`full_outer_join`](Self::full_outer_join), into `partitions` partitions.

@@ -34,7 +34,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.group_by_key_into(self.job().engine.parallelism)
+        self.group_by_key_into(self.job().engine.parallelism())
     }
 
     /// As [`group_by_key`](Self::group_by_key), into `partitions` partitions.

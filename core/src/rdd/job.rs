@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -31,7 +31,7 @@ pub(crate) struct Engine {
     /// Where what does not fit into it goes.
     pub(crate) spill: Arc<Spill>,
     /// Partitions of a shuffle where the user names no number; part of every plan, whatever the cores are now.
-    pub(crate) parallelism: usize,
+    parallelism: AtomicUsize,
     /// Tries of a task in all.
     pub(crate) max_failures: u32,
     /// Number of the next collective.
@@ -56,7 +56,7 @@ impl Engine {
             transport,
             budget,
             spill,
-            parallelism,
+            parallelism: AtomicUsize::new(parallelism),
             max_failures,
             collectives: AtomicU64::new(0),
             letters: AtomicBool::new(false),
@@ -70,6 +70,16 @@ impl Engine {
 
     pub(crate) fn members(&self) -> u32 {
         self.transport.members()
+    }
+
+    /// Partitions of a shuffle where the user names no number: the same in each run of a job with a checkpoint.
+    pub(crate) fn parallelism(&self) -> usize {
+        self.parallelism.load(Ordering::Relaxed)
+    }
+
+    /// A checkpoint says how many partitions its job has.
+    pub(crate) fn set_parallelism(&self, parallelism: usize) {
+        self.parallelism.store(parallelism, Ordering::Relaxed);
     }
 
     /// From here on rejected records are put aside.

@@ -27,7 +27,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.join_into(self.job().engine.parallelism, other)
+        self.join_into(self.job().engine.parallelism(), other)
     }
 
     /// As [`join`](Self::join), into `partitions` partitions.

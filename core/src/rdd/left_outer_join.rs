@@ -29,7 +29,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.left_outer_join_into(self.job().engine.parallelism, other)
+        self.left_outer_join_into(self.job().engine.parallelism(), other)
     }
 
     /// As [`left_outer_join`](Self::left_outer_join), into `partitions` partitions.

@@ -26,7 +26,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.reduce_by_key_into(self.job().engine.parallelism, f)
+        self.reduce_by_key_into(self.job().engine.parallelism(), f)
     }
 
     /// As [`reduce_by_key`](Self::reduce_by_key), into `partitions` partitions.

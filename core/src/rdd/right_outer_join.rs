@@ -30,7 +30,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.right_outer_join_into(self.job().engine.parallelism, other)
+        self.right_outer_join_into(self.job().engine.parallelism(), other)
     }
 
     /// As [`right_outer_join`](Self::right_outer_join), into `partitions` partitions.

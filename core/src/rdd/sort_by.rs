@@ -37,7 +37,7 @@ impl<T: Data> Rdd<T> {
     where
         T: Wire,
     {
-        self.sort_by_into(self.job().engine.parallelism, key, ascending)
+        self.sort_by_into(self.job().engine.parallelism(), key, ascending)
     }
 
     /// As [`sort_by`](Self::sort_by), into `partitions` partitions.

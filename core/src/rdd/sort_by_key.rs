@@ -25,7 +25,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Wire + Ord,
         (K, V): Wire,
     {
-        self.sort_by_key_into(self.job().engine.parallelism, ascending)
+        self.sort_by_key_into(self.job().engine.parallelism(), ascending)
     }
 
     /// As [`sort_by_key`](Self::sort_by_key), into `partitions` partitions.

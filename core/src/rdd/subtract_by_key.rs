@@ -31,7 +31,7 @@ impl<K: Data, V: Data> Rdd<(K, V)> {
         K: Key,
         V: Wire,
     {
-        self.subtract_by_key_into(self.job().engine.parallelism, other)
+        self.subtract_by_key_into(self.job().engine.parallelism(), other)
     }
 
     /// As [`subtract_by_key`](Self::subtract_by_key), into `partitions` partitions.

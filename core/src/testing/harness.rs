@@ -12,10 +12,11 @@ use crate::dstream::DStream;
 use crate::ingest::RddQueue;
 use crate::runtime::{Clock, ManualClock, RealRuntime};
 use crate::transport::Alone;
-use crate::words::{BatchTime, Conf, Error, Result, keys};
+use crate::words::{BatchTime, Conf, Error, Origin, Result, Setting, keys};
 
 /// A context with `slots` task threads, batches of one second, and a manual clock that stands at the epoch: its batches
-/// have the times 1000 ms, 2000 ms, … Any number of them may run at once.
+/// have the times 1000 ms, 2000 ms, … Any number of them may run at once. States need no checkpoint directory
+/// (`tidemill.state.volatile`), unless the settings say something else.
 #[must_use]
 #[track_caller]
 pub fn local(slots: usize) -> StreamingContext {
@@ -41,7 +42,14 @@ pub fn local_every(slots: usize, interval: Duration) -> StreamingContext {
 #[must_use]
 #[track_caller]
 pub fn local_with(conf: Conf) -> StreamingContext {
-    by_hand(conf.allow_several(true)).expect("the threads of a context")
+    by_hand(volatile(conf.allow_several(true))).expect("the threads of a context")
+}
+
+/// A test need not say that its states end with it.
+pub(super) fn volatile(conf: Conf) -> Conf {
+    let key = keys::STATE_VOLATILE.name();
+    let said = |setting: Setting| setting.key == key && setting.origin != Origin::Default;
+    if conf.settings().any(said) { conf } else { conf.set(key, "true").expect("a valid setting") }
 }
 
 #[track_caller]

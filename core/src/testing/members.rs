@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::harness::volatile;
 use super::{SeededRuntime, Together};
 use crate::context::{Ground, StreamingContext};
 use crate::runtime::{Clock, ManualClock, Monitor, RealRuntime, Runtime};
@@ -134,6 +135,7 @@ fn all<R: Send + 'static>(
         .allow_several(true)
         .master(format!("local[{}]", runtime.slots()))
         .and_then(|conf| conf.batch_interval(Duration::from_secs(1)))
+        .map(volatile)
         .expect("a valid master and interval");
     let body = Arc::new(body);
     let done = Arc::new(Monitor::new(runtime, Vec::new()));

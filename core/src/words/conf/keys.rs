@@ -78,6 +78,13 @@ pub const PID_MIN_RATE: SettingKey<f64> = SettingKey::number("tidemill.streaming
 /// How long a stream of files still knows a file that is gone.
 pub const FILE_MIN_REMEMBER: SettingKey<Duration> =
     SettingKey::duration("tidemill.streaming.file_stream.min_remember_duration");
+/// Where the job writes down what it must not forget; none: nowhere.
+pub const CHECKPOINT_DIRECTORY: SettingKey<Option<String>> =
+    SettingKey::optional_text("tidemill.streaming.checkpoint.directory");
+/// Whether operators with state may run without a checkpoint directory.
+pub const STATE_VOLATILE: SettingKey<bool> = SettingKey::bool("tidemill.state.volatile");
+/// What happens where the operators of the plan are not those that the checkpoint has state of.
+pub const STATE_MISMATCH: SettingKey<Mismatch> = SettingKey::mismatch("tidemill.state.mismatch");
 /// Partitions of a shuffle; none: the number of task slots at the first start.
 pub const DEFAULT_PARALLELISM: SettingKey<Option<usize>> =
     SettingKey::optional_integer("tidemill.default.parallelism");
@@ -108,6 +115,15 @@ pub enum OnFailure {
     Stop,
     /// The batch is marked as skipped, and the job goes on with the next one.
     Skip,
+}
+
+/// What happens where the operators of the plan are not those that the checkpoint has state of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// The job does not start.
+    Refuse,
+    /// What is not found begins anew, what nobody asks for is dropped.
+    Accept,
 }
 
 /// Who estimates the rate of an input.
@@ -238,6 +254,12 @@ impl SettingKey<String> {
     }
 }
 
+impl SettingKey<Option<String>> {
+    const fn optional_text(name: &str) -> Self {
+        Self { row: row_of!(name, Kind::Text, true), read: |value| optional(value, text) }
+    }
+}
+
 impl SettingKey<Option<PathBuf>> {
     const fn optional_path(name: &str) -> Self {
         let row = row_of!(name, Kind::Text, true);
@@ -273,6 +295,19 @@ impl SettingKey<Estimator> {
             read: |value| match value {
                 Value::Choice("steady") => Some(Estimator::Steady),
                 Value::Choice("pid") => Some(Estimator::Pid),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl SettingKey<Mismatch> {
+    const fn mismatch(name: &str) -> Self {
+        Self {
+            row: row_of!(name, Kind::Choice(_), false),
+            read: |value| match value {
+                Value::Choice("refuse") => Some(Mismatch::Refuse),
+                Value::Choice("accept") => Some(Mismatch::Accept),
                 _ => None,
             },
         }

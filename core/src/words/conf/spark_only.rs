@@ -114,12 +114,6 @@ pub(super) static ROWS: &[Row] = &[
         "There is no context below the streaming context that could stay.",
     ),
     inert(
-        "tidemill.streaming.checkpoint.directory",
-        &["spark.streaming.checkpoint.directory"],
-        TEXT,
-        "Checkpoints are not written yet.",
-    ),
-    inert(
         "tidemill.streaming.ui.retained_batches",
         &["spark.streaming.ui.retainedBatches"],
         COUNT,

@@ -198,6 +198,32 @@ pub(super) static ROWS: &[Row] = &[
         reason: "It is Spark's: long enough for a folder that is away for a moment, short enough to use a name again.",
     },
     Row {
+        key: "tidemill.streaming.checkpoint.directory",
+        spark: &["spark.streaming.checkpoint.directory"],
+        kind: Kind::Text,
+        default: "none",
+        meaning: "Where the job writes down what it must not forget: a folder, or its `file://` URL. What the job's code says with \
+                  `StreamingContext::checkpoint` comes before it.",
+        reason: "With `none` nothing outlives the process: where it may lie is for somebody to say who knows the machine.",
+    },
+    Row {
+        key: "tidemill.state.volatile",
+        spark: &[],
+        kind: Kind::Bool,
+        default: "false",
+        meaning: "Whether operators with state may run without a checkpoint directory, so that their state ends with the process.",
+        reason: "State that is lost at the first restart is mostly a directory that was forgotten; Spark refuses it too.",
+    },
+    Row {
+        key: "tidemill.state.mismatch",
+        spark: &[],
+        kind: Kind::Choice(&["refuse", "accept"]),
+        default: "refuse",
+        meaning: "What happens at a start whose operators are not those that the checkpoint has state of: `refuse` is an error that \
+                  names both, `accept` begins anew what is not found, and drops what nobody asks for.",
+        reason: "A name that was changed by accident should not cost the state behind it.",
+    },
+    Row {
         key: "tidemill.default.parallelism",
         spark: &["spark.default.parallelism"],
         kind: Kind::Integer { from: 1, to: 65_536 },
