@@ -38,6 +38,7 @@ mod rdd;
 mod source;
 mod backpressure;
 mod ingest;
+mod window;
 mod state;
 mod sink;
 mod dstream;
