@@ -77,6 +77,7 @@ pub use crate::storage::{
     Storage, check_storage_path, envelope, open_storage,
 };
 pub use crate::transport::{Alone, Block, Collective, Inbox, Member, Outbox, Transport};
+pub use crate::window::{EventTime, EventWindow, WatermarkSpec};
 pub use crate::words::{
     BatchTime, BoxError, Conf, Epoch, Error, Interval, Master, Mistake, Origin, Rate, Result, Retry, Setting,
     keys,
