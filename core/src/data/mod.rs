@@ -1,12 +1,14 @@
 //! What an element must be, text, chunks, and where a key belongs.
 
 mod chunk;
+mod detach;
 mod hash;
 mod text;
 mod traits;
 
 pub(crate) use self::chunk::Kept;
 pub use self::chunk::{Chunk, Chunks};
+pub(crate) use self::detach::detach;
 pub use self::hash::KeyGroup;
 pub(crate) use self::hash::{StableHasher, bucket, drawn};
 pub(crate) use self::text::count_lines;

@@ -5,6 +5,7 @@
 
 mod graph;
 mod keeper;
+mod keyed;
 mod stream;
 
 // Each element, each partition.
@@ -24,6 +25,9 @@ mod reduce;
 mod transform;
 mod union;
 
+// What is remembered for each key.
+mod map_with_state;
+
 // Several streams, and the outside.
 mod foreach_partition;
 mod foreach_rdd;
@@ -41,6 +45,7 @@ pub(crate) use self::graph::{
 };
 pub(crate) use self::joined::all_rdds;
 pub(crate) use self::keeper::{BaseJob, BaseWanted, Keeper, Opening};
+pub use self::map_with_state::MapWithStateStream;
 pub(crate) use self::stream::Stream;
 use crate::rdd::{Function, Rdd};
 use crate::runtime::Site;

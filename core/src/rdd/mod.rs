@@ -8,6 +8,7 @@
 //! One operator a file: method, documentation, code, tests.
 
 mod by_key;
+mod by_group;
 mod action;
 mod elements;
 mod exchange;
@@ -89,10 +90,13 @@ use std::sync::Arc;
 
 pub use self::accumulator::{Accumulate, Accumulator};
 pub use self::broadcast::Broadcast;
+pub(crate) use self::by_group::{
+    ByGroup, GROUPS, Grouped, IncomingByGroup, by_group, groups_of, partition_of,
+};
 pub use self::elements::Elements;
 pub use self::flat_map::Emitter;
 pub(crate) use self::job::{Engine, Job};
-pub(crate) use self::node::{Node, Part, Pull};
+pub(crate) use self::node::{Node, Part, Pull, spread};
 pub(crate) use self::output::{OutputScope, Saved};
 pub use self::persist::StorageLevel;
 pub(crate) use self::rejects::{Counted, Found, Reader, Reads, RejectedReader};

@@ -6,17 +6,21 @@
 //! may forget its last batches as long as it knows which.
 
 mod changes;
+mod codec;
 mod kept;
 mod lookup;
 mod store;
 mod memory;
+pub(crate) mod typed;
 mod value;
 mod spec;
 
 pub use self::changes::{Change, Changes};
+pub(crate) use self::codec::Codec;
 pub(crate) use self::kept::{Delta, Shape};
 pub use self::lookup::{Keys, ScanCursor, Values};
 pub use self::memory::MemoryState;
 pub use self::spec::StateSpec;
 pub use self::store::{StateBackend, StateBase, StateOpening, StateStore, StateView};
+pub(crate) use self::value::Outcome;
 pub use self::value::State;

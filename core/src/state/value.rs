@@ -9,7 +9,9 @@ use crate::words::{Error, Result};
 /// A call that makes no sense, such as an update after a remove, fails the task as soon as the function returns, with
 /// the words that Spark has for it; nothing of the batch is kept then, so the function may simply go on.
 #[derive(Debug)]
-pub struct State<S> {
+pub struct State<'a, S> {
+    // What it was before the call: lent, so that a look at a large state copies nothing.
+    before: Option<&'a S>,
     value: Option<S>,
     doing: Doing,
     mistake: Option<&'static str>,
@@ -25,26 +27,24 @@ enum Doing {
 
 /// What a user function did to a state.
 #[derive(Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "for the operator that keeps states, which is not here yet")]
 pub(crate) enum Outcome<S> {
-    /// It looked; here is the state as it was.
-    Untouched(Option<S>),
+    /// It looked, and the state is as it was.
+    Untouched,
     /// It set this state.
     Updated(S),
-    /// There is no state any more: it was removed, or its time is over. Here is the last one.
-    Gone(Option<S>),
+    /// There is no state any more: it was removed, or its time is over.
+    Gone,
 }
 
-#[allow(dead_code, reason = "for the operator that keeps states, which is not here yet")]
-impl<S> State<S> {
+impl<'a, S> State<'a, S> {
     /// A state for one call of the function.
-    pub(crate) fn new(value: Option<S>) -> Self {
-        Self { value, doing: Doing::Nothing, mistake: None }
+    pub(crate) fn new(before: Option<&'a S>) -> Self {
+        Self { before, value: None, doing: Doing::Nothing, mistake: None }
     }
 
     /// A state that is looked at for the last time.
-    pub(crate) fn timing_out(value: S) -> Self {
-        Self { value: Some(value), doing: Doing::TimingOut, mistake: None }
+    pub(crate) fn timing_out(before: &'a S) -> Self {
+        Self { before: Some(before), value: None, doing: Doing::TimingOut, mistake: None }
     }
 
     /// What the call did.
@@ -55,13 +55,13 @@ impl<S> State<S> {
         match (self.mistake, self.doing, self.value) {
             (Some(mistake), ..) => Err(Error::new(mistake)),
             (None, Doing::Updated, Some(value)) => Ok(Outcome::Updated(value)),
-            (None, Doing::Removed | Doing::TimingOut, value) => Ok(Outcome::Gone(value)),
-            (None, Doing::Nothing | Doing::Updated, value) => Ok(Outcome::Untouched(value)),
+            (None, Doing::Removed | Doing::TimingOut, _) => Ok(Outcome::Gone),
+            (None, Doing::Nothing | Doing::Updated, _) => Ok(Outcome::Untouched),
         }
     }
 }
 
-impl<S> State<S> {
+impl<S> State<'_, S> {
     /// Whether there is one; `false` after a remove.
     pub fn exists(&self) -> bool {
         self.get().is_some()
@@ -72,7 +72,7 @@ impl<S> State<S> {
     /// Spark's `get` throws where there is none, and its `getOption` is this.
     #[doc(alias = "getOption")]
     pub fn get(&self) -> Option<&S> {
-        self.value.as_ref().filter(|_| self.doing != Doing::Removed)
+        if self.doing == Doing::Removed { None } else { self.value.as_ref().or(self.before) }
     }
 
     /// Sets the state.
@@ -112,7 +112,7 @@ impl<S> State<S> {
     }
 }
 
-impl<S: fmt::Display> fmt::Display for State<S> {
+impl<S: fmt::Display> fmt::Display for State<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.get() {
             Some(value) => value.fmt(f),
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use crate::words::Retry;
 
-    fn mistake<S: fmt::Debug>(state: State<S>) -> String {
+    fn mistake<S: fmt::Debug>(state: State<'_, S>) -> String {
         let error = state.finish().unwrap_err();
         assert_eq!(error.retry(), Retry::Never);
         error.to_string()
@@ -136,25 +136,25 @@ mod tests {
 
     #[test]
     fn a_new_state_is_not_set() {
-        let state = State::<u32>::new(None);
+        let state = State::<'_, u32>::new(None);
 
         assert!(!state.exists() && !state.is_timing_out());
         assert_eq!((state.get(), state.to_string().as_str()), (None, "<state not set>"));
-        assert_eq!(state.finish().unwrap(), Outcome::Untouched(None));
+        assert_eq!(state.finish().unwrap(), Outcome::Untouched);
     }
 
     #[test]
     fn a_state_that_is_only_looked_at_is_not_updated() {
-        let state = State::new(Some(1));
+        let state = State::new(Some(&1));
 
         assert!(state.exists());
         assert_eq!((state.get(), state.to_string().as_str()), (Some(&1), "1"));
-        assert_eq!(state.finish().unwrap(), Outcome::Untouched(Some(1)));
+        assert_eq!(state.finish().unwrap(), Outcome::Untouched);
     }
 
     #[test]
     fn an_update_is_seen_at_once_and_the_last_one_counts() {
-        for before in [None, Some(1)] {
+        for before in [None, Some(&1)] {
             let mut state = State::new(before);
             state.update(7);
             state.update(2);
@@ -167,23 +167,23 @@ mod tests {
 
     #[test]
     fn a_removed_state_is_not_set() {
-        let mut state = State::new(Some(1));
+        let mut state = State::new(Some(&1));
         state.update(2);
         state.remove();
 
         assert!(!state.exists());
         assert_eq!((state.get(), state.to_string().as_str()), (None, "<state not set>"));
-        assert_eq!(state.finish().unwrap(), Outcome::Gone(Some(2)));
+        assert_eq!(state.finish().unwrap(), Outcome::Gone);
 
-        let mut never_set = State::<u32>::new(None);
+        let mut never_set = State::<'_, u32>::new(None);
         never_set.remove();
-        assert_eq!(never_set.finish().unwrap(), Outcome::Gone(None));
+        assert_eq!(never_set.finish().unwrap(), Outcome::Gone);
     }
 
     #[test]
     fn after_a_remove_neither_update_nor_remove_is_possible() {
         let removed = || {
-            let mut state = State::new(Some(1));
+            let mut state = State::new(Some(&1));
             state.remove();
             state
         };
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_state_that_is_timing_out_can_only_be_looked_at() {
-        let timing_out = || State::timing_out(3);
+        let timing_out = || State::timing_out(&3);
         let (mut updated, mut removed) = (timing_out(), timing_out());
         assert!(updated.exists() && updated.is_timing_out());
         assert_eq!(updated.get(), Some(&3));
@@ -208,12 +208,12 @@ mod tests {
         assert_eq!(updated.get(), Some(&3));
         assert_eq!(mistake(updated), "Cannot update the state that is timing out");
         assert_eq!(mistake(removed), "Cannot remove the state that is timing out");
-        assert_eq!(timing_out().finish().unwrap(), Outcome::Gone(Some(3)));
+        assert_eq!(timing_out().finish().unwrap(), Outcome::Gone);
     }
 
     #[test]
     fn the_first_mistake_is_the_one_that_is_told() {
-        let mut state = State::new(Some(1));
+        let mut state = State::new(Some(&1));
         state.remove();
         state.remove();
         state.update(2);

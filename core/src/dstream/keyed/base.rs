@@ -1,0 +1,143 @@
+//! The states of one operator on this member, between batches and while one runs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use super::super::keeper::Opening;
+use super::states::Changed;
+use crate::data::{Key, Wire};
+use crate::rdd::{Engine, groups_of, spread};
+use crate::runtime::Monitor;
+use crate::state::Delta;
+use crate::state::typed::Part;
+use crate::words::BatchTime;
+
+/// What there is once the job has started.
+pub(super) struct Opened<K, S> {
+    engine: Arc<Engine>,
+    durable: bool,
+    base: Monitor<Base<K, S>>,
+    // What the batch that runs has changed.
+    pending: Mutex<Option<Pending<K, S>>>,
+    // Whether no batch was committed yet, in this run and in those before.
+    is_new: AtomicBool,
+}
+
+/// All states of this member, as of a batch.
+struct Base<K, S> {
+    committed: Option<BatchTime>,
+    // By partition, those of other members missing; none at all while a commit is at work.
+    parts: Option<Vec<Option<Part<K, S>>>>,
+}
+
+struct Pending<K, S> {
+    batch: BatchTime,
+    // By partition.
+    parts: Vec<(usize, Arc<Changed<K, S>>)>,
+}
+
+impl<K: Key, S: Wire> Opened<K, S> {
+    /// No states yet.
+    pub(super) fn new(opening: &Opening<'_>, partitions: usize, slot_millis: u64) -> Self {
+        let (me, members) = (opening.engine.me(), opening.engine.members());
+        let part = |partition| {
+            let mine = spread(partition, partitions, members) == me;
+            mine.then(|| Part::new(groups_of(partition, partitions), slot_millis))
+        };
+        let base = Base { committed: opening.committed, parts: Some((0..partitions).map(part).collect()) };
+        Self {
+            engine: Arc::clone(opening.engine),
+            durable: opening.durable,
+            base: Monitor::new(&opening.engine.runtime, base),
+            pending: Mutex::new(None),
+            is_new: AtomicBool::new(opening.found.is_none()),
+        }
+    }
+
+    /// Whether changes are written down.
+    pub(super) fn durable(&self) -> bool {
+        self.durable
+    }
+
+    /// The last batch whose changes are states.
+    pub(super) fn committed(&self) -> Option<BatchTime> {
+        self.base.read(|base| base.committed)
+    }
+
+    /// Whether what the user gave for the beginning is still to be taken in.
+    pub(super) fn wants_initial(&self) -> bool {
+        self.is_new.load(Ordering::Relaxed)
+    }
+
+    /// The states as they are, shared; waits for a commit that is at work.
+    pub(super) fn parts(&self) -> Vec<Option<Part<K, S>>> {
+        self.base.wait(|base| base.parts.clone())
+    }
+
+    /// Notes what a batch has changed; nothing of it counts before the commit.
+    pub(super) fn set_pending(&self, batch: BatchTime, parts: Vec<(usize, Arc<Changed<K, S>>)>) {
+        *self.pending.lock() = Some(Pending { batch, parts });
+    }
+
+    /// What a batch has changed in one partition; `None` where it is not the one that runs.
+    pub(super) fn pending(&self, batch: BatchTime, partition: usize) -> Option<Arc<Changed<K, S>>> {
+        let pending = self.pending.lock();
+        let of_batch = pending.as_ref().filter(|pending| pending.batch == batch)?;
+        of_batch.parts.iter().find(|(of, _)| *of == partition).map(|(_, changed)| Arc::clone(changed))
+    }
+
+    /// What a batch has changed, as it is written down.
+    pub(super) fn written(&self, batch: BatchTime) -> Vec<Delta> {
+        let pending = self.pending.lock();
+        let of_batch = pending.as_ref().filter(|pending| pending.batch == batch);
+        let parts = of_batch.map_or(&[][..], |pending| &pending.parts);
+        let written = parts.iter().filter_map(|(partition, changed)| {
+            let written = changed.written.as_ref().filter(|written| !written.is_empty())?;
+            Some(Delta { partition: *partition as u32, bytes: written.as_bytes().to_vec() })
+        });
+        written.collect()
+    }
+
+    /// What a batch has changed is forgotten.
+    pub(super) fn abandon(&self, batch: BatchTime) {
+        self.pending.lock().take_if(|pending| pending.batch == batch);
+    }
+
+    /// What a batch has changed is the state from now on.
+    pub(super) fn commit(&self, batch: BatchTime) {
+        self.is_new.store(false, Ordering::Relaxed);
+        let pending = self.pending.lock().take_if(|pending| pending.batch == batch);
+        let Some(pending) = pending else { return };
+        // Taken out, so that no lock is held while tasks run; who wants to read waits until they are back.
+        let mut parts = self.base.wait(|base| base.parts.take());
+        let mut work = Vec::new();
+        for (partition, changed) in pending.parts {
+            if let Some(part) = parts.get_mut(partition).and_then(Option::take) {
+                work.push((partition, Mutex::new((part, Some(changed)))));
+            }
+        }
+        self.engine.runtime.run_tasks(work.len(), &|index| {
+            let Some((_, cell)) = work.get(index) else { return };
+            let (part, changed) = &mut *cell.lock();
+            if let Some(changed) = changed.take() {
+                take_in(part, Arc::unwrap_or_clone(changed));
+            }
+        });
+        for (partition, cell) in work {
+            parts[partition] = Some(cell.into_inner().0);
+        }
+        self.base.change(|base| (base.parts, base.committed) = (Some(parts), Some(batch)));
+    }
+}
+
+fn take_in<K: Key, S: Wire>(part: &mut Part<K, S>, changed: Changed<K, S>) {
+    part.take_in(changed.overlay);
+    if let Some(until) = changed.opened {
+        part.dues_mut().forget_until(until);
+    }
+    if !changed.dues.is_empty() {
+        part.dues_mut().append(changed.dues);
+    }
+}

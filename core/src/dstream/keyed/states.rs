@@ -1,0 +1,254 @@
+//! The states of one partition, as a logic sees and changes them.
+
+use crate::data::{Key, KeyGroup, Wire, detach};
+use crate::state::typed::{Change, Due, Dues, Overlay, Part, Slot};
+use crate::state::{Changes, Codec};
+use crate::words::{Error, Result};
+
+/// The states of one partition, with all that the batch has changed so far.
+///
+/// A key is looked up once, which gives its [`Slot`]; what is read and written after that goes by the slot.
+pub(crate) struct States<'a, K, S> {
+    part: &'a Part<K, S>,
+    codec: &'a Codec<S>,
+    overlay: Overlay<K, S>,
+    // Up to where the index of times was opened.
+    opened: Option<u64>,
+}
+
+/// What a try has changed.
+#[derive(Clone)]
+pub(crate) struct Changed<K, S> {
+    pub(crate) overlay: Overlay<K, S>,
+    /// The changes as they are written down; none where nobody wants them.
+    pub(crate) written: Option<Changes>,
+    /// Up to where the index of times was opened: its slots are done with.
+    pub(crate) opened: Option<u64>,
+    /// What is new in the index of times.
+    pub(crate) dues: Dues,
+}
+
+impl<'a, K: Key, S: Wire> States<'a, K, S> {
+    /// The states of `part`, nothing changed; `turn` is another number in each try.
+    pub(crate) fn new(part: &'a Part<K, S>, codec: &'a Codec<S>, turn: u32) -> Self {
+        Self { part, codec, overlay: Overlay::new(turn), opened: None }
+    }
+
+    /// Looks a key of this partition up, whether it has a state or not.
+    ///
+    /// # Errors
+    /// Where its group is not in this partition; what a store fails with.
+    #[inline]
+    pub(crate) fn find(&mut self, group: KeyGroup, key: &K) -> Result<Slot> {
+        let Some(table) = self.part.group(group.index()) else {
+            return Err(elsewhere(group));
+        };
+        self.overlay.touch_in(table, group.index(), key)
+    }
+
+    /// The key of a slot.
+    pub(crate) fn key(&self, slot: Slot) -> Option<&K> {
+        let touched = self.overlay.get(slot)?;
+        match touched.place() {
+            Some(place) => Some(&self.part.group(touched.group)?.at(place)?.key),
+            None => Some(&self.overlay.own(touched.own()?)?.key),
+        }
+    }
+
+    /// The state of a key.
+    #[inline]
+    pub(crate) fn get(&self, slot: Slot) -> Option<&S> {
+        self.state_and_due(slot).map(|(state, _)| state)
+    }
+
+    /// When a key is due; never where it has no state.
+    pub(crate) fn due(&self, slot: Slot) -> Due {
+        self.state_and_due(slot).map_or(Due::NEVER, |(_, due)| due)
+    }
+
+    #[inline]
+    fn state_and_due(&self, slot: Slot) -> Option<(&S, Due)> {
+        let touched = self.overlay.get(slot)?;
+        match &touched.change {
+            Change::Put(state, due) => Some((state, *due)),
+            Change::Removed => None,
+            Change::Nothing => match touched.place() {
+                Some(place) => {
+                    let entry = self.part.group(touched.group)?.at(place)?;
+                    Some((&entry.state, entry.due))
+                }
+                None => self.overlay.own(touched.own()?)?.before.as_ref().map(|(state, due)| (state, *due)),
+            },
+        }
+    }
+
+    /// Sets the state of a key, and when it is due.
+    #[inline]
+    pub(crate) fn put(&mut self, slot: Slot, state: S, due: Due) {
+        if let Some(touched) = self.overlay.get_mut(slot) {
+            touched.change = Change::Put(state, due);
+        }
+    }
+
+    /// Sets when a key is due; its state stays as it is.
+    pub(crate) fn postpone(&mut self, slot: Slot, due: Due) {
+        if let Some(state) = self.get(slot).cloned() {
+            self.put(slot, state, due);
+        }
+    }
+
+    /// Removes the state of a key; one that has none may be removed too.
+    pub(crate) fn remove(&mut self, slot: Slot) {
+        if let Some(touched) = self.overlay.get_mut(slot) {
+            touched.change = Change::Removed;
+        }
+    }
+
+    /// The keys that were touched so far, in the order in which they were.
+    pub(crate) fn touched(&self) -> impl Iterator<Item = Slot> + use<K, S> {
+        self.overlay.slots()
+    }
+
+    /// The keys that are due at `now`, each once, whatever the batch has changed of it before. A key that is left as it is
+    /// comes again in the next batch.
+    ///
+    /// # Errors
+    /// What a store fails with.
+    pub(crate) fn take_due(&mut self, now: u64) -> Result<Vec<Slot>> {
+        let mut due = Vec::new();
+        // What this batch has put in for a time that is over stands in no index yet.
+        let fresh = self.overlay.len();
+        for (group, mut key) in self.part.dues().until(now) {
+            let key = K::decode(&mut key)?;
+            let Some(slot) = self.find_known(group, &key)? else { continue };
+            if self.look(slot) && self.due(slot).is_over(now) {
+                due.push(slot);
+            }
+        }
+        for slot in self.overlay.slots().take(fresh) {
+            if self.due(slot).is_over(now) && self.look(slot) {
+                due.push(slot);
+            }
+        }
+        self.opened = self.opened.max(Some(now));
+        Ok(due)
+    }
+
+    /// Notes that the index has forgotten this key; `false` where that is noted already.
+    fn look(&mut self, slot: Slot) -> bool {
+        self.overlay.get_mut(slot).is_some_and(|touched| !std::mem::replace(&mut touched.looked, true))
+    }
+
+    /// As [`find`](Self::find), for a key that may be there no more: it is not touched then.
+    fn find_known(&mut self, group: KeyGroup, key: &K) -> Result<Option<Slot>> {
+        let Some(table) = self.part.group(group.index()) else { return Err(elsewhere(group)) };
+        self.overlay.touch_known(table, group.index(), key)
+    }
+
+    /// Calls `each` for every key that has a state and was not touched so far, and does to it what it says.
+    ///
+    /// # Errors
+    /// The first of `each`; what a store fails with.
+    pub(crate) fn walk_untouched(
+        &mut self,
+        mut each: impl FnMut(&K, &S, Due) -> Result<Change<S>>,
+    ) -> Result<()> {
+        for (group, table) in self.part.groups() {
+            for (place, entry) in table.iter() {
+                if self.overlay.of_entry(group, place, entry).is_some() {
+                    continue;
+                }
+                match each(&entry.key, &entry.state, entry.due)? {
+                    Change::Nothing => {}
+                    change => {
+                        let slot = self.overlay.touch(group, place, entry)?;
+                        if let Some(touched) = self.overlay.get_mut(slot) {
+                            touched.change = change;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was changed, once the logic is through; written down too where `durable`.
+    ///
+    /// # Errors
+    /// [`Error::Wire`] where a key or a state cannot be written down.
+    pub(crate) fn finish(mut self, durable: bool) -> Result<Changed<K, S>> {
+        let mut changed = Changed {
+            overlay: Overlay::new(0),
+            written: durable.then(Changes::new),
+            opened: self.opened,
+            dues: self.part.dues().same_slots(),
+        };
+        let mut bytes = Vec::new();
+        for slot in self.overlay.slots() {
+            self.detach(slot, &mut bytes)?;
+            self.write(slot, &mut changed, &mut bytes)?;
+        }
+        changed.overlay = self.overlay;
+        Ok(changed)
+    }
+
+    /// What stays shares no memory with the batch.
+    fn detach(&mut self, slot: Slot, scratch: &mut Vec<u8>) -> Result<()> {
+        let Some(touched) = self.overlay.get_mut(slot) else { return Ok(()) };
+        let Change::Put(state, _) = &mut touched.change else { return Ok(()) };
+        detach(state, scratch)?;
+        let own = touched.own();
+        if let Some(own) = own.and_then(|own| self.overlay.own_mut(own)) {
+            detach(&mut own.key, scratch)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the change of a key down, and when it is due, as far as anybody wants to know.
+    fn write(&self, slot: Slot, changed: &mut Changed<K, S>, bytes: &mut Vec<u8>) -> Result<()> {
+        let Some(touched) = self.overlay.get(slot) else { return Ok(()) };
+        let (before, known) = match touched.place() {
+            Some(place) => {
+                let entry = self.part.group(touched.group).and_then(|group| group.at(place));
+                (entry.map_or(Due::NEVER, |entry| entry.due), true)
+            }
+            None => {
+                let own = touched.own().and_then(|own| self.overlay.own(own));
+                let before = own.and_then(|own| own.before.as_ref()).map(|(_, due)| *due);
+                (before.unwrap_or(Due::NEVER), before.is_some())
+            }
+        };
+        let listed = match &touched.change {
+            Change::Removed => Due::NEVER,
+            Change::Put(_, due) if touched.looked || !self.part.dues().covers(before, *due) => *due,
+            Change::Nothing if touched.looked => before,
+            _ => Due::NEVER,
+        };
+        let written = match touched.change {
+            Change::Nothing => false,
+            Change::Put(..) => changed.written.is_some(),
+            Change::Removed => known && changed.written.is_some(),
+        };
+        if !written && listed == Due::NEVER {
+            return Ok(());
+        }
+        let (Some(key), Some(group)) = (self.key(slot), KeyGroup::from_index(touched.group)) else {
+            return Ok(());
+        };
+        bytes.clear();
+        key.encode(bytes)?;
+        changed.dues.add(listed, group, bytes);
+        match (&touched.change, changed.written.as_mut().filter(|_| written)) {
+            (Change::Put(state, due), Some(written)) => {
+                written.put_with(group, bytes, |out| self.codec.encode(state, *due, out))?;
+            }
+            (Change::Removed, Some(written)) => written.remove(group, bytes),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn elsewhere(group: KeyGroup) -> Error {
+    Error::State(format!("key group {} is not in this partition; please report this", group.index()))
+}
