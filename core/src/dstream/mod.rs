@@ -27,6 +27,14 @@ mod union;
 
 // What is remembered for each key.
 mod map_with_state;
+// Several batches.
+mod windows;
+mod count_by_value_and_window;
+mod count_by_window;
+mod group_by_key_and_window;
+mod reduce_by_key_and_window;
+mod reduce_by_window;
+mod window;
 
 // Several streams, and the outside.
 mod foreach_partition;

@@ -9,6 +9,7 @@
 
 mod by_key;
 mod by_group;
+mod brought;
 mod action;
 mod elements;
 mod exchange;
@@ -18,6 +19,7 @@ mod node;
 mod output;
 mod ranges;
 mod refused;
+mod stored;
 mod rejects;
 mod table;
 mod wide;
@@ -93,6 +95,7 @@ pub use self::broadcast::Broadcast;
 pub(crate) use self::by_group::{
     ByGroup, GROUPS, Grouped, IncomingByGroup, by_group, groups_of, partition_of,
 };
+pub(crate) use self::brought::Brought;
 pub use self::elements::Elements;
 pub use self::flat_map::Emitter;
 pub(crate) use self::job::{Engine, Job};
@@ -101,7 +104,8 @@ pub(crate) use self::output::{OutputScope, Saved};
 pub use self::persist::StorageLevel;
 pub(crate) use self::rejects::{Counted, Found, Reader, Reads, RejectedReader};
 pub use self::rejects::{Rejected, Rejects};
-pub(crate) use self::wire::{decode_all, encode_all};
+pub(crate) use self::stored::{Stored, StoredPart, Zipped};
+pub(crate) use self::wire::{Codec, Pair, decode_all, decode_counted, encode_all};
 use crate::runtime::Site;
 
 /// The records of one batch, in partitions.

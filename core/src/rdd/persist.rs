@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::node::{Node, Part, Pull};
+use super::wire::Codec;
 use super::{Job, Rdd};
 use crate::data::{Chunk, Chunks, Data, Kept, Wire};
 use crate::memory::{Budget, Reservation, Spill, SpillFile, SpillReader};
@@ -68,7 +69,7 @@ impl<T: Data> Rdd<T> {
     where
         T: Wire,
     {
-        self.kept(level, Some(Codec { encode: T::encode, decode: T::decode }))
+        self.kept(level, Some(Codec::of()))
     }
 
     #[track_caller]
@@ -81,23 +82,10 @@ impl<T: Data> Rdd<T> {
     }
 }
 
-/// How values are written down; none for values that stay in memory.
-struct Codec<T> {
-    encode: fn(&T, &mut Vec<u8>) -> Result<()>,
-    decode: fn(&mut &[u8]) -> Result<T>,
-}
-
-impl<T> Clone for Codec<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Codec<T> {}
-
 struct Persisted<T> {
     up: Arc<dyn Node<T>>,
     level: StorageLevel,
+    // None for values that stay in memory.
     codec: Option<Codec<T>>,
     budget: Budget,
     spill: Arc<Spill>,

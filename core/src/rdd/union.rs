@@ -25,7 +25,14 @@ impl<T: Data> Rdd<T> {
 
     /// The elements of all, in their order; an Rdd without partitions where there is none.
     pub(crate) fn union_all(job: &Arc<Job>, all: &[Rdd<T>]) -> Self {
-        Self::new(Union { parents: all.iter().map(Rdd::node).collect() }, job)
+        Self::union_of(all.iter().map(Rdd::node).collect(), job)
+    }
+}
+
+impl<T: 'static> Rdd<T> {
+    /// The elements of all nodes, in their order.
+    pub(crate) fn union_of(parents: Vec<Arc<dyn Node<T>>>, job: &Arc<Job>) -> Self {
+        Self::new(Union { parents }, job)
     }
 }
 
@@ -46,7 +53,7 @@ impl<T> Union<T> {
     }
 }
 
-impl<T> Node<T> for Union<T> {
+impl<T: 'static> Node<T> for Union<T> {
     fn partitions(&self) -> usize {
         self.parents.iter().map(|parent| parent.partitions()).sum()
     }

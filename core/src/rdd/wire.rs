@@ -41,6 +41,35 @@ impl<A: Wire, B: Wire> Wire for Pair<A, B> {
     }
 }
 
+/// How elements of one type are written down and read back, also where they are pairs of which serde knows nothing.
+pub(crate) struct Codec<T> {
+    pub(crate) encode: fn(&T, &mut Vec<u8>) -> Result<()>,
+    pub(crate) decode: fn(&mut &[u8]) -> Result<T>,
+}
+
+impl<T> Clone for Codec<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Codec<T> {}
+
+impl<T: Wire> Codec<T> {
+    pub(crate) fn of() -> Self {
+        Self { encode: T::encode, decode: T::decode }
+    }
+}
+
+impl<A: Wire, B: Wire> Codec<(A, B)> {
+    pub(crate) fn of_pairs() -> Self {
+        Self {
+            encode: |(a, b), out| a.encode(out).and_then(|()| b.encode(out)),
+            decode: |bytes| Ok((A::decode(bytes)?, B::decode(bytes)?)),
+        }
+    }
+}
+
 /// Elements that are written down one behind the other, without a count.
 pub(crate) fn encode_all<'a, T: Wire>(elements: impl IntoIterator<Item = &'a T>) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();

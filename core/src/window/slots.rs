@@ -89,8 +89,9 @@ impl<K: Hash + Eq, V> Slots<K, V> {
                 let slot = Slot { hash, key: Some(key), holders: 1, value: Some(value) };
                 let number = match self.free.pop() {
                     Some(number) => number,
-                    None => u32::try_from(self.keys.len())
-                        .map_err(|_| Error::State("a window holds at most 2^32 keys in a partition".into()))?,
+                    None => u32::try_from(self.keys.len()).map_err(|_| {
+                        Error::State("a window holds at most 2^32 keys in a partition".into())
+                    })?,
                 };
                 vacant.insert((tag(hash), number));
                 match self.keys.get_mut(number as usize) {

@@ -1,0 +1,237 @@
+//! Windows in which each key has one value.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::journal::{Journal, Piece, Pieces};
+use super::lane::Lane;
+use super::results::{Cells, Made};
+use super::settings::Settings;
+use super::shelf::PaneShelf;
+use crate::data::{Key, StableHasher, Wire, bucket};
+use crate::dstream::keeper::{BaseJob, BaseWanted, Keeper, Opening};
+use crate::dstream::{DStream, Stream};
+use crate::memory::Room;
+use crate::rdd::{Brought, Function, Job, Rdd, spread};
+use crate::runtime::{Site, TaskContext};
+use crate::state::{Delta, Shape};
+use crate::window::Span;
+use crate::words::{BatchTime, Error, Result};
+
+/// A stream with one value for each key of each window on `parent`, in `partitions` partitions, and what remembers its
+/// panes. `f` is associative; values come together in the order of time.
+pub(in crate::dstream) fn sliding<K: Key, V: Wire>(
+    parent: &DStream<(K, V)>,
+    site: Site,
+    settings: Settings,
+    partitions: usize,
+    f: impl Fn(V, V) -> V + Function,
+) -> (DStream<(K, V)>, Arc<dyn Keeper>) {
+    let partitions = partitions.max(1);
+    let keeper = Arc::new(ByKey {
+        site,
+        settings,
+        partitions,
+        parent: Arc::clone(parent.stream()),
+        f: Arc::new(f),
+        lanes: (0..partitions).map(|_| Mutex::new(None)).collect(),
+        cells: Cells::default(),
+        journal: Journal::default(),
+        batches: Mutex::default(),
+    });
+    let kept = Arc::clone(&keeper);
+    let stream = parent.graph().draw(site, settings.slide, move |time, job| Ok(Some(kept.rdd(time, job))));
+    parent.stream().add_child();
+    (DStream::new(parent.graph(), stream), keeper)
+}
+
+struct ByKey<K, V: Wire, F> {
+    site: Site,
+    settings: Settings,
+    partitions: usize,
+    parent: Arc<Stream<(K, V)>>,
+    f: Arc<F>,
+    // By partition; those of this member have one, but while a task works on it.
+    lanes: Vec<Mutex<Option<Lane<K, V>>>>,
+    cells: Cells<(K, V)>,
+    journal: Journal,
+    batches: Mutex<Batches>,
+}
+
+/// Which batches this operator has run.
+#[derive(Clone, Copy, Default)]
+struct Batches {
+    running: Option<BatchTime>,
+    committed: Option<BatchTime>,
+}
+
+/// What the tasks of a batch work with.
+struct Work<'a, K, V> {
+    span: Span,
+    time: BatchTime,
+    committed: Option<BatchTime>,
+    brought: Option<&'a Brought<K, V>>,
+    restored: &'a Pieces,
+    durable: bool,
+}
+
+/// What a task gives: the window, where one ends, and what is written down.
+type Given<K, V> = (Option<Vec<(K, V)>>, Option<Vec<u8>>);
+
+impl<K: Key, V: Wire, F: Fn(V, V) -> V + Function> ByKey<K, V, F> {
+    fn rdd(&self, time: BatchTime, job: &Arc<Job>) -> Rdd<(K, V)> {
+        let (cell, site, partitions) = (self.cells.of(time), self.site, self.partitions);
+        Rdd::new(Made { cell, time, site, partitions }, job)
+    }
+
+    /// The work of one task, which has a partition to itself.
+    fn task(&self, work: &Work<'_, K, V>, partition: usize, task: &TaskContext) -> Result<Given<K, V>> {
+        let mut lane = Borrowed::of(&self.lanes[partition]);
+        let lane = lane.get()?;
+        let (f, span, time) = (&*self.f, work.span, work.time);
+        for (batch, pieces) in work.restored {
+            let mine = |key: &K| Ok(bucket(StableHasher::default().hash(key)?, self.partitions) == partition);
+            let mine_all = |piece: &Piece| piece.of as usize == self.partitions;
+            let pieces =
+                pieces.iter().filter(|piece| !mine_all(piece) || piece.partition as usize == partition);
+            let pieces = pieces.map(|piece| (&piece.bytes[..], mine_all(piece)));
+            lane.restore(span, *batch, pieces, mine, f)?;
+        }
+        lane.advance(span, time, work.committed, f)?;
+        let mut written = None;
+        if let Some(brought) = work.brought {
+            brought.take(partition, task, |key, value| lane.put(key, value, f))?;
+            lane.filled(time);
+            task.at(self.site);
+            if work.durable {
+                written = Some(lane.written()?);
+            }
+        }
+        Ok((span.is_due(time).then(|| lane.window(f)), written))
+    }
+
+    fn over(&self, batch: BatchTime, committed: bool) {
+        self.journal.over(batch, committed);
+        self.cells.over(batch);
+        let mut batches = self.batches.lock();
+        if batches.running.take() == Some(batch) && committed {
+            batches.committed = Some(batch);
+        }
+    }
+}
+
+impl<K: Key, V: Wire, F: Fn(V, V) -> V + Function> Keeper for ByKey<K, V, F> {
+    fn site(&self) -> Site {
+        self.site
+    }
+
+    fn shape(&self) -> Shape {
+        // Keys find their partition again, whatever the number is.
+        Shape { kind: self.site.operator().into(), version: 1, partitions: None }
+    }
+
+    fn must_checkpoint(&self) -> bool {
+        false
+    }
+
+    fn open(&self, opening: &Opening<'_>) -> Result<()> {
+        let engine = opening.engine;
+        for (partition, lane) in self.lanes.iter().enumerate() {
+            if spread(partition, self.partitions, engine.members()) == engine.me() {
+                let room = Room { budget: engine.budget.clone(), spill: Arc::clone(&engine.spill) };
+                // Where the grid begins is not known yet, and does not matter to the number of panes.
+                let span = self.settings.span(BatchTime::from_millis(0));
+                *lane.lock() = Some(Lane::new(span, PaneShelf::new(room)));
+            }
+        }
+        self.journal.open(opening)
+    }
+
+    fn replay(&self, batch: BatchTime, deltas: &[Delta]) -> Result<()> {
+        self.journal.replay(batch, deltas)
+    }
+
+    fn run(&self, time: BatchTime, job: &Arc<Job>) -> Result<bool> {
+        let zero = self.parent.zero()?;
+        if !time.is_due(self.parent.slide(), zero) {
+            return Ok(false);
+        }
+        let span = self.settings.span(zero);
+        let restored = self.journal.restored(span.before(span.due(time)));
+        let rdd = if span.covers(time) { self.parent.rdd(time, job)? } else { None };
+        let brought = rdd.map(|rdd| Brought::new(&rdd, self.site, self.partitions, Arc::clone(&self.f)));
+        if let Some(brought) = &brought {
+            brought.prepare(job)?;
+        }
+        let committed = {
+            let mut batches = self.batches.lock();
+            batches.running = Some(time);
+            batches.committed
+        };
+        let durable = self.journal.is_durable();
+        let work = Work { span, time, committed, brought: brought.as_ref(), restored: &restored, durable };
+        let (me, members, of) = (job.engine.me(), job.engine.members(), self.partitions);
+        let mine: Vec<usize> = (0..of).filter(|p| spread(*p, of, members) == me).collect();
+        let given = job.stage_told(self.site, &mine, of, |partition, task| self.task(&work, partition, task));
+        let given = given.inspect_err(|_| self.journal.restore_again(&restored))?;
+        let (mut windows, mut pieces) = (BTreeMap::new(), Vec::new());
+        for (partition, (window, written)) in mine.into_iter().zip(given) {
+            windows.extend(window.map(|window| (partition, window)));
+            let piece = |bytes| Piece { partition: partition as u32, of: of as u32, bytes };
+            pieces.extend(written.map(piece));
+        }
+        self.journal.run(time, pieces);
+        if span.is_due(time) {
+            self.cells.of(time).fill(of, windows);
+        }
+        Ok(true)
+    }
+
+    fn delta(&self, batch: BatchTime) -> Result<Vec<Delta>> {
+        Ok(self.journal.delta(batch))
+    }
+
+    fn commit(&self, batch: BatchTime) -> Result<()> {
+        self.over(batch, true);
+        Ok(())
+    }
+
+    fn abandon(&self, batch: BatchTime) {
+        self.over(batch, false);
+    }
+
+    fn base(&self, wanted: &BaseWanted<'_>) -> Result<Option<BaseJob>> {
+        let span = self.settings.span(self.parent.zero()?);
+        let next = wanted.batch.plus(self.parent.slide());
+        Ok(self.journal.base(wanted, span.before(span.due(next)), self.settings.length.as_duration()))
+    }
+}
+
+/// A lane that is taken out for as long as a task works on it, so that no lock is held while the user's code runs; put back
+/// also where that panics.
+struct Borrowed<'a, K, V: Wire> {
+    place: &'a Mutex<Option<Lane<K, V>>>,
+    lane: Option<Lane<K, V>>,
+}
+
+impl<'a, K, V: Wire> Borrowed<'a, K, V> {
+    fn of(place: &'a Mutex<Option<Lane<K, V>>>) -> Self {
+        let lane = place.lock().take();
+        Self { place, lane }
+    }
+
+    fn get(&mut self) -> Result<&mut Lane<K, V>> {
+        // Only a mistake in this room can lead here.
+        self.lane
+            .as_mut()
+            .ok_or_else(|| Error::new("a window was run before it was opened; please report this"))
+    }
+}
+
+impl<K, V: Wire> Drop for Borrowed<'_, K, V> {
+    fn drop(&mut self) {
+        *self.place.lock() = self.lane.take();
+    }
+}

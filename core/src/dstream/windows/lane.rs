@@ -1,0 +1,193 @@
+//! One partition of a window by key: what its tasks work on.
+
+use crate::data::{Key, Wire};
+use crate::rdd::{Pair, decode_counted};
+use crate::window::{Pane, Panes, Slots, Span};
+use crate::words::{BatchTime, Error, Result};
+
+use super::shelf::PaneShelf;
+
+/// One partition: the batch that was read last, the pane that is open, and the panes before it.
+///
+/// What a task does to it may be broken off at any call of the user's function, by an error or a panic. What belongs to
+/// committed batches goes on from there at the next try; what belongs to the batch that is computed is forgotten.
+pub(super) struct Lane<K, V: Wire> {
+    slots: Slots<K, V>,
+    // The numbers for which the newest batch has something, and its time once all of it is there.
+    touched: Vec<u32>,
+    batch: Option<BatchTime>,
+    // By number, and the numbers that have something.
+    open: Vec<Option<V>>,
+    in_open: Vec<u32>,
+    open_end: Option<BatchTime>,
+    panes: Panes<V, PaneShelf>,
+    // The last batch that was read back.
+    restored: Option<BatchTime>,
+}
+
+impl<K: Key, V: Wire> Lane<K, V> {
+    /// Without any batch, for windows like those of `span`.
+    pub(super) fn new(span: Span, shelf: PaneShelf) -> Self {
+        Self {
+            slots: Slots::new(),
+            touched: Vec::new(),
+            batch: None,
+            open: Vec::new(),
+            in_open: Vec::new(),
+            open_end: None,
+            // One pane is open, or all of it in the newest batch.
+            panes: Panes::new(span.panes().saturating_sub(1), shelf),
+            restored: None,
+        }
+    }
+
+    /// What was read last is taken in where it is `committed`, and forgotten otherwise; then what no window needs from
+    /// `time` on goes, and a pane that ends before it is closed.
+    pub(super) fn advance(
+        &mut self,
+        span: Span,
+        time: BatchTime,
+        committed: Option<BatchTime>,
+        f: &impl Fn(V, V) -> V,
+    ) -> Result<()> {
+        if self.batch.is_some() && self.batch == committed {
+            self.take_in(span, f)
+        } else {
+            self.forget()
+        }
+        self.step(span, time, f)
+    }
+
+    /// A committed batch that was read back; batches come in order.
+    pub(super) fn restore<'a>(
+        &mut self,
+        span: Span,
+        time: BatchTime,
+        pieces: impl Iterator<Item = (&'a [u8], bool)>,
+        mine: impl Fn(&K) -> Result<bool>,
+        f: &impl Fn(V, V) -> V,
+    ) -> Result<()> {
+        if self.restored >= Some(time) {
+            return Ok(());
+        }
+        if self.batch != Some(time) {
+            self.step(span, time, f)?;
+            self.forget();
+            for (bytes, all_mine) in pieces {
+                let (count, bytes) = counted(bytes)?;
+                decode_counted(bytes, count, |Pair(key, value)| {
+                    if all_mine || mine(&key)? { self.put(key, value, f) } else { Ok(()) }
+                })?;
+            }
+            self.filled(time);
+        }
+        self.take_in(span, f);
+        self.restored = Some(time);
+        Ok(())
+    }
+
+    /// A record of the batch that is being computed.
+    #[inline]
+    pub(super) fn put(&mut self, key: K, value: V, f: &impl Fn(V, V) -> V) -> Result<()> {
+        let touched = &mut self.touched;
+        self.slots.put(key, value, f, |number| touched.push(number))
+    }
+
+    /// All of the batch of `time` is there.
+    pub(super) fn filled(&mut self, time: BatchTime) {
+        self.batch = Some(time);
+        let numbers = self.slots.len();
+        self.panes.grow(numbers);
+        if self.open.len() < numbers {
+            self.open.resize_with(numbers, || None);
+        }
+    }
+
+    /// What the batch has, written down.
+    pub(super) fn written(&self) -> Result<Vec<u8>> {
+        // Some pairs take no bytes at all.
+        let mut bytes = (self.touched.len() as u64).to_le_bytes().to_vec();
+        for number in &self.touched {
+            if let Some((key, Some(value))) = self.slots.get(*number) {
+                key.encode(&mut bytes)?;
+                value.encode(&mut bytes)?;
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Each key of the window that ends with the batch, and what its values combine to.
+    pub(super) fn window(&self, f: &impl Fn(V, V) -> V) -> Vec<(K, V)> {
+        let [front, middle, back] = self.panes.parts();
+        let mut all = Vec::with_capacity(self.slots.len());
+        for number in 0..self.slots.len() {
+            let Some((key, batch)) = self.slots.get(number as u32) else { continue };
+            let of = |part: &[Option<V>]| part.get(number).cloned().flatten();
+            let both = |a: Option<V>, b: Option<V>| match (a, b) {
+                (Some(a), Some(b)) => Some(f(a, b)),
+                (a, b) => a.or(b),
+            };
+            let panes = both(both(of(front), of(middle)), of(back));
+            if let Some(value) = both(both(panes, of(&self.open)), batch.cloned()) {
+                all.push((key.clone(), value));
+            }
+        }
+        all
+    }
+
+    /// The batch that was read last becomes part of the open pane.
+    fn take_in(&mut self, span: Span, f: &impl Fn(V, V) -> V) {
+        while let Some(&number) = self.touched.last() {
+            if let Some(place) = self.open.get_mut(number as usize) {
+                if let Some(before) = place {
+                    if let Some((_, Some(value))) = self.slots.get(number) {
+                        *place = Some(f(before.clone(), value.clone()));
+                    }
+                    self.slots.take(number);
+                    // The open pane holds the number already.
+                    self.slots.release(number);
+                } else {
+                    *place = self.slots.take(number);
+                    self.in_open.push(number);
+                }
+            }
+            self.touched.pop();
+        }
+        self.open_end = self.batch.take().map(|batch| span.pane_end(batch)).or(self.open_end);
+    }
+
+    /// The batch that was read last leaves nothing.
+    fn forget(&mut self) {
+        self.batch = None;
+        for number in self.touched.drain(..) {
+            self.slots.take(number);
+            self.slots.release(number);
+        }
+    }
+
+    fn step(&mut self, span: Span, time: BatchTime, f: &impl Fn(V, V) -> V) -> Result<()> {
+        let until = span.before(span.due(time));
+        self.panes.settle(f)?;
+        let slots = &mut self.slots;
+        self.panes.leave(until, f, &mut |number| slots.release(number))?;
+        let Some(end) = self.open_end.filter(|end| *end < span.pane_end(time)) else { return Ok(()) };
+        self.open_end = None;
+        let numbers = std::mem::take(&mut self.in_open);
+        let open = &mut self.open;
+        let values = numbers.iter().map(|number| open.get_mut(*number as usize).and_then(Option::take));
+        let pane = Pane { values: values.collect(), numbers };
+        if end > until {
+            return self.panes.push(end, pane, f);
+        }
+        pane.numbers.iter().for_each(|number| self.slots.release(*number));
+        Ok(())
+    }
+}
+
+/// What [`Lane::written`] gave: how many pairs there are, and the pairs.
+fn counted(bytes: &[u8]) -> Result<(usize, &[u8])> {
+    match bytes.split_first_chunk() {
+        Some((count, bytes)) => Ok((u64::from_le_bytes(*count) as usize, bytes)),
+        None => Err(Error::new("what a window has written down is cut off; please report this")),
+    }
+}
