@@ -28,14 +28,23 @@ impl StreamingContext {
     /// A directory that cannot be, and a second call, are mistakes that [`start`](Self::start) reports.
     ///
     /// ```
-    /// # use tidemill::testing::{input_batches, local, run_batches};
+    /// use tidemill::testing::{collect_batches, input_batches, local, run_batches};
+    ///
+    /// # fn main() -> tidemill::Result<()> {
     /// # let folder = tempfile::tempdir().unwrap();
     /// # let directory = folder.path().to_str().unwrap();
-    /// let ssc = local(2);
-    /// ssc.checkpoint(directory);
-    /// input_batches(&ssc, 1, vec![vec![1, 2]]).count().pprint();
-    /// run_batches(&ssc, 1)?;
-    /// # Ok::<(), tidemill::Error>(())
+    /// let mut times = Vec::new();
+    /// for _run in 0..2 {
+    ///     let ssc = local(2);
+    ///     ssc.checkpoint(directory);
+    ///     let counts = collect_batches(&input_batches(&ssc, 1, vec![vec![1, 2]]).count());
+    ///     run_batches(&ssc, 1)?;
+    ///     ssc.stop(false)?;
+    ///     times.extend(counts.times().iter().map(|time| time.as_millis()));
+    /// }
+    /// assert_eq!(times, [1000, 2000]);
+    /// # Ok(())
+    /// # }
     /// ```
     #[doc(alias = "setCheckpointDir")]
     #[track_caller]
@@ -88,7 +97,8 @@ impl StreamingContext {
     }
 
     fn set_checkpoint(&self, caller: &'static Location<'static>, storage: Result<Arc<dyn Storage>>) {
-        let storage = storage.map_err(|error| self.graph().mistake(caller, error.chain())).ok();
+        let adopted = storage.and_then(|storage| self.adopt_parallelism(&*storage).map(|()| storage));
+        let storage = adopted.map_err(|error| self.graph().mistake(caller, error.chain())).ok();
         let before = {
             let mut remembering = self.0.remembering.lock();
             let before = remembering.checkpoint.as_ref().map(|(first, _)| *first);

@@ -6,16 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::restart::Opened;
 use super::{StreamingContext, active, signals};
-use crate::dstream::{Opening, Phase};
+use crate::dstream::Phase;
 use crate::ingest::Started;
-use crate::ledger::Ledger;
 use crate::metrics::Event;
 use crate::runtime::{Site, is_own_thread, spawn_own};
-use crate::scheduler::{Control, Driver, Hands, Stop, Ticker, first_batch, run_clock, run_driver};
+use crate::scheduler::{Control, Driver, Hands, Stop, Ticker, Times, first_batch, run_clock, run_driver};
 use crate::source::BlockMax;
 use crate::source::place;
-use crate::storage::{MemoryStorage, Storage};
 use crate::transport::Member;
 use crate::words::{Error, Result, keys};
 
@@ -52,6 +51,8 @@ impl StreamingContext {
             graph.inputs().iter().for_each(|input| input.stop());
             self.0.control.change(|control| control.ended = true);
             active::leave(graph);
+            // Nobody waits for a member that did not start.
+            self.0.engine.transport.leave();
         }
         started
     }
@@ -65,16 +66,19 @@ impl StreamingContext {
             active::enter(graph, caller)?;
         }
         let interval = graph.interval();
-        let hands = Hands::new(&*engine.runtime);
-        let (zero, first) = first_batch(hands.now(), interval);
+        let mut hands = Hands::new(&*engine.runtime);
+        let (now, _) = first_batch(hands.now(), interval);
+        let Opened { ledger, job, zero, last } = self.open(caller, now)?;
+        if zero != now {
+            // Reading what the runs before have left may have taken long: nothing is caught up of that time.
+            hands = Hands::new(&*engine.runtime);
+        }
+        let first = hands.first_batch(interval, zero, last);
+        let times = Times { zero, before: first.minus(interval.as_duration()) };
         if engine.members() == 1 {
             // With several members the driver agrees with member 0 first.
             graph.set_zero(zero);
         }
-        let name = conf.get_typed(keys::APP_NAME);
-        let job = format!("{name}-{:016x}", engine.runtime.random());
-        let ledger = Ledger::in_memory(&job, engine.parallelism(), interval.as_millis())?;
-        self.open_keepers(&job)?;
         let ended = Arc::clone(&inner.control);
         let placed = self.place_receivers();
         let with = Started {
@@ -119,30 +123,9 @@ impl StreamingContext {
             };
             spawn_own(&engine.runtime, "clock", move || run_clock(&ticker, first, hands));
         }
-        spawn_own(&engine.runtime, "driver", move || run_driver(&driver, zero));
+        spawn_own(&engine.runtime, "driver", move || run_driver(&driver, times));
         if conf.get_typed(keys::STOP_GRACEFULLY_ON_SHUTDOWN) && !conf.get_typed(keys::ALLOW_SEVERAL) {
             signals::listen(&inner.control);
-        }
-        Ok(())
-    }
-
-    /// What operators remember is made ready, before anything runs.
-    fn open_keepers(&self, ledger: &str) -> Result<()> {
-        let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
-        let backend = self.backend();
-        for (index, kept) in self.0.graph.keepers().iter().enumerate() {
-            let uid = kept.uid(index);
-            kept.keeper.open(&Opening {
-                ledger,
-                uid: &uid,
-                engine: &self.0.engine,
-                backend: &backend,
-                storage: &storage,
-                durable: false,
-                found: None,
-                bases: &[],
-                committed: None,
-            })?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ mod dead_letters;
 mod inputs;
 mod lifecycle;
 mod rates;
+mod restart;
 #[cfg(test)]
 mod moved_clock_tests;
 mod signals;
@@ -93,7 +94,7 @@ impl StreamingContext {
     /// A job with these settings.
     ///
     /// # Errors
-    /// Where the threads cannot be started.
+    /// Where the threads cannot be started, or the checkpoint directory of the settings cannot be read.
     #[track_caller]
     pub fn from_conf(conf: Conf) -> Result<Self> {
         let slots = conf.get_typed(keys::MASTER).slots;
@@ -121,7 +122,7 @@ impl StreamingContext {
         if let Some(duration) = conf.get_typed(keys::REMEMBER) {
             graph.remember(made_at, duration);
         }
-        Ok(Self(Arc::new(Inner {
+        let ssc = Self(Arc::new(Inner {
             conf,
             engine,
             graph,
@@ -135,7 +136,11 @@ impl StreamingContext {
             clock,
             #[cfg(feature = "testing")]
             followed: std::sync::atomic::AtomicU64::default(),
-        })))
+        }));
+        if let Some(storage) = ssc.checkpoint_storage()? {
+            ssc.adopt_parallelism(&*storage)?;
+        }
+        Ok(ssc)
     }
 
     /// The settings.

@@ -279,7 +279,7 @@ impl Graph {
     }
 
     /// Adds an operator that remembers something.
-    pub(super) fn keep(&self, uid: impl Fn() -> Option<String> + Function, keeper: Arc<dyn Keeper>) {
+    pub(crate) fn keep(&self, uid: impl Fn() -> Option<String> + Function, keeper: Arc<dyn Keeper>) {
         let mut state = self.state.lock();
         if state.phase == Phase::Initialized {
             state.keepers.push(Kept { keeper, uid: Arc::new(uid) });

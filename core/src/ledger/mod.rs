@@ -3,158 +3,208 @@
 //! A dense sequence of objects that only the first writer can create; its number is not the batch's time. A writer that
 //! finds its number taken has been superseded, and stops. Without a checkpoint directory it lies in memory: the same
 //! code, the same order, nothing survives.
+//!
+//! | objects | what |
+//! |---|---|
+//! | `ledger/<number>` | the entries |
+//! | `manifests/<number>` | which bases there are, and which entries are still needed |
+//! | `deltas/<epoch>/<batch>/<member>` | what a batch adds, where there are several members |
+//! | `bases/<epoch>/<member>/…` | states as of a batch |
+
+mod claims;
+mod entry;
+mod manifest;
+mod takeover;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 
-use crate::data::Wire;
-use crate::storage::{MemoryStorage, Put, PutMode, Storage, envelope};
+pub(crate) use self::claims::{Claim, Terms};
+pub(crate) use self::entry::{
+    DeltaObject, Deltas, Entry, Identity, KeeperDeltas, PlannedInput, SavedOutput, delta_object,
+};
+pub(crate) use self::manifest::{KeptState, Manifest, MemberBase};
+pub(crate) use self::takeover::{History, identity, replay, take_over};
+use crate::storage::{MemoryStorage, Put, PutMode, Storage};
 use crate::words::{BatchTime, Epoch, Error, Result};
 
-/// Kind of the envelopes.
-const KIND: [u8; 4] = *b"LEDG";
-/// Version of what is in them.
-const VERSION: u16 = 1;
-
-/// Something that is written down.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Entry {
-    /// A run of the job begins.
-    Opened { job: String, epoch: Epoch, parallelism: u32, interval_ms: u64 },
-    /// The exact input of a batch: what each member offered for each input, and what the inputs made of it.
-    Planned { batch: BatchTime, offers: Vec<Vec<Vec<u8>>>, inputs: Vec<PlannedInput> },
-    /// A batch is done; what sinks want to be told when it is shown.
-    Committed { batch: BatchTime, failed: Option<String>, outputs: Vec<SavedOutput> },
-    /// What a batch wrote has been shown.
-    Published { batch: BatchTime },
-}
-
-/// What an input settled on for a batch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct PlannedInput {
-    /// As far as they are known before reading.
-    pub(crate) records: u64,
-    /// Whether another run can read them again.
-    pub(crate) replayable: bool,
-}
-
-/// One save of an output operation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct SavedOutput {
-    pub(crate) uid: String,
-    pub(crate) ordinal: u32,
-    /// By partition: the sink's token, and rows.
-    pub(crate) receipts: Vec<(Vec<u8>, u64)>,
-}
+/// Entries that stay in memory: those of the batch that runs and of the one before.
+const KEPT: usize = 8;
 
 /// What is written down of a job.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     storage: Arc<dyn Storage>,
     epoch: Epoch,
+    // Whether it outlives the process.
+    durable: bool,
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     next: u64,
-    // Numbers of the entries of batches, oldest first.
-    kept: VecDeque<u64>,
+    // The entries that are there, oldest first.
+    lines: VecDeque<Line>,
+    // Written into again and again.
+    buffer: Vec<u8>,
 }
 
-/// Entries that stay: those of the batch that runs and of the one before. A job whose ledger can be read after a restart
-/// keeps more.
-const KEPT: usize = 8;
+/// What is known of an entry that is there.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) number: u64,
+    /// The batch that it commits.
+    pub(crate) committed: Option<BatchTime>,
+    /// The objects that it names.
+    pub(crate) objects: Vec<String>,
+}
 
 impl Ledger {
     /// A ledger that ends with the process.
-    pub(crate) fn in_memory(job: &str, parallelism: usize, interval_ms: u64) -> Result<Self> {
-        let state = State { next: 0, kept: VecDeque::new() };
-        let ledger =
-            Self { storage: Arc::new(MemoryStorage::new()), epoch: Epoch(1), state: Mutex::new(state) };
-        ledger.append(&Entry::Opened {
-            job: job.into(),
-            epoch: ledger.epoch,
-            parallelism: parallelism as u32,
-            interval_ms,
-        })?;
+    pub(crate) fn in_memory(identity: Identity) -> Result<Self> {
+        let storage = Arc::new(MemoryStorage::new());
+        let ledger = Self { storage, epoch: Epoch(1), durable: false, state: Mutex::default() };
+        ledger.append(&Entry::Opened(identity), &[])?;
         Ok(ledger)
+    }
+
+    /// A ledger that was taken over, with the entries that are there and are needed; the last one opened it.
+    pub(crate) fn durable(storage: Arc<dyn Storage>, epoch: Epoch, lines: VecDeque<Line>) -> Self {
+        let next = lines.back().map_or(0, |line| line.number + 1);
+        Self { storage, epoch, durable: true, state: Mutex::new(State { next, lines, buffer: Vec::new() }) }
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
     }
 
-    /// Writes `entry` behind all others; durable when it returns.
-    pub(crate) fn append(&self, entry: &Entry) -> Result<()> {
-        let mut payload = Vec::new();
-        (self.epoch, entry.clone()).encode(&mut payload)?;
-        let mut state = self.state.lock();
+    /// Where it lies.
+    pub(crate) fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
+    /// Whether it outlives the process.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    /// Writes `entry` behind all others, with the deltas of a commit that has them inline; durable when it returns.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] where another run has taken over.
+    pub(crate) fn append(&self, entry: &Entry, deltas: &[KeeperDeltas]) -> Result<()> {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        state.buffer.clear();
+        entry::write_entry(self.epoch, entry, deltas, &mut state.buffer)?;
         let path = path(state.next);
-        match self.storage.put(&path, &envelope::seal(KIND, VERSION, &payload), PutMode::IfAbsent)? {
-            Put::Done => {}
-            Put::Exists => {
-                return Err(Error::Fenced(format!(
-                    "another run of this job has written `{path}`; this one stops"
-                )));
-            }
+        let done = self.storage.put(&path, &state.buffer, PutMode::IfAbsent)?;
+        // Large ones are rare; their memory is not kept for the small ones.
+        state.buffer.shrink_to(BUFFER_MAX);
+        if done == Put::Exists {
+            return Err(superseded(&path));
         }
-        let number = state.next;
-        state.kept.push_back(number);
-        state.next += 1;
-        while state.kept.len() > KEPT
-            && let Some(oldest) = state.kept.pop_front()
+        // A run that has slept for long may find its number free again, as its successor removes what it does not need,
+        // the oldest first. So where the entry before is there, none of this number was ever there.
+        if self.durable
+            && state.next > 0
+            && self.storage.get(&self::path(state.next - 1), Some(0..0))?.is_none()
         {
-            self.storage.delete(&self::path(oldest))?;
+            self.storage.delete(&path)?;
+            return Err(superseded(&path));
+        }
+        let line = match entry {
+            Entry::Committed { batch, deltas: Deltas::Objects(objects), .. } => Line {
+                number: state.next,
+                committed: Some(*batch),
+                objects: objects.iter().map(|object| object.path.clone()).collect(),
+            },
+            Entry::Committed { batch, .. } => {
+                Line { number: state.next, committed: Some(*batch), objects: Vec::new() }
+            }
+            _ => Line { number: state.next, committed: None, objects: Vec::new() },
+        };
+        state.lines.push_back(line);
+        state.next += 1;
+        while !self.durable
+            && state.lines.len() > KEPT
+            && let Some(oldest) = state.lines.pop_front()
+        {
+            self.storage.delete(&self::path(oldest.number))?;
         }
         Ok(())
     }
 
-    /// The entries that are kept, oldest first.
+    /// The number of the first entry that is needed where the deltas up to `done` are not.
+    pub(crate) fn needed_from(&self, done: Option<BatchTime>) -> u64 {
+        let state = self.state.lock();
+        let needed = |line: &&Line| line.committed.is_some_and(|batch| Some(batch) > done);
+        // The last one stays: by it a later writer sees that it was not superseded.
+        let last = state.next.saturating_sub(1);
+        state.lines.iter().find(needed).map_or(last, |line| line.number.min(last))
+    }
+
+    /// Forgets the entries before `from`, and gives the paths of what can be removed, the oldest first.
+    pub(crate) fn cut(&self, from: u64) -> Vec<String> {
+        let mut state = self.state.lock();
+        let mut gone = Vec::new();
+        while state.lines.front().is_some_and(|line| line.number < from)
+            && let Some(line) = state.lines.pop_front()
+        {
+            gone.push(path(line.number));
+            gone.extend(line.objects);
+        }
+        gone
+    }
+
+    /// The entries that are there, oldest first.
     #[cfg(test)]
     pub(crate) fn entries(&self) -> Result<Vec<(Epoch, Entry)>> {
-        let numbers = self.state.lock().kept.clone();
+        let numbers: Vec<u64> = self.state.lock().lines.iter().map(|line| line.number).collect();
         let mut all = Vec::new();
         for number in numbers {
             let path = path(number);
             let bytes = self.storage.get(&path, None)?.unwrap_or_default();
-            let (_, mut payload) = envelope::open(KIND, &path, &bytes)?;
-            all.push(<(Epoch, Entry)>::decode(&mut payload)?);
+            let (epoch, entry, _) = entry::read_entry(&path, &bytes)?;
+            all.push((epoch, entry));
         }
         Ok(all)
     }
 }
 
+/// Memory for an entry that is kept for the next one.
+const BUFFER_MAX: usize = 4 << 20;
+
+/// The folder of the entries.
+const ENTRIES: &str = "ledger/";
+/// The folder of the manifests.
+const MANIFESTS: &str = "manifests/";
+
 fn path(number: u64) -> String {
-    format!("ledger/{number:020}")
+    format!("{ENTRIES}{number:020}")
+}
+
+/// The path of a manifest.
+pub(crate) fn manifest_path(number: u64) -> String {
+    format!("{MANIFESTS}{number:020}")
+}
+
+/// The path of one member's deltas of a batch.
+pub(crate) fn delta_path(epoch: Epoch, batch: BatchTime, member: u32) -> String {
+    format!("deltas/{:010}/{:020}/{member}", epoch.0, batch.as_millis())
+}
+
+/// The folder of the bases that a member writes in a run.
+pub(crate) fn base_folder(epoch: Epoch, member: u32) -> String {
+    format!("bases/{:010}/{member}", epoch.0)
+}
+
+pub(crate) fn superseded(path: &str) -> Error {
+    Error::Fenced(format!("another run of this job has written `{path}`; this one stops"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entries_come_back_in_order_and_the_oldest_go() {
-        let ledger = Ledger::in_memory("job", 2, 1000).unwrap();
-        let batch = |n: u64| Entry::Published { batch: BatchTime::from_millis(n) };
-        (1..=20).for_each(|n| ledger.append(&batch(n)).unwrap());
-
-        let entries: Vec<Entry> = ledger.entries().unwrap().into_iter().map(|(_, entry)| entry).collect();
-
-        assert_eq!(entries, (13..=20).map(batch).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn a_writer_that_was_superseded_stops() {
-        let ledger = Ledger::in_memory("job", 2, 1000).unwrap();
-        let other = ledger.storage.put(&path(1), b"another run", PutMode::IfAbsent).unwrap();
-        assert_eq!(other, Put::Done);
-
-        let error = ledger.append(&Entry::Published { batch: BatchTime::from_millis(1) }).unwrap_err();
-
-        assert!(matches!(error, Error::Fenced(_)), "{error}");
-    }
-}
+mod tests;

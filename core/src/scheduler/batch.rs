@@ -12,7 +12,7 @@ use super::driver::Driver;
 use crate::backpressure::BatchReport;
 use crate::dstream::{Generated, OutputOperation};
 use crate::ingest::{Input, Settled};
-use crate::ledger::{Entry, PlannedInput, SavedOutput};
+use crate::ledger::{Entry, KeeperDeltas, PlannedInput, SavedOutput};
 use crate::metrics::{BatchInfo, Event, EventBus, InputInfo, OutputOperationInfo};
 use crate::rdd::{Job, OutputScope, Saved};
 use crate::runtime::{Monitor, Runtime, Site, spawn_own};
@@ -167,14 +167,14 @@ impl Driver {
                 rate_limit: input.rate_limit(),
             });
         }
-        self.write_down(job, &Entry::Planned { batch: time, offers, inputs: planned })?;
+        self.write_down(job, &Entry::Planned { batch: time, offers, inputs: planned }, &[])?;
         inputs.iter().for_each(|input| input.planned(time));
         Ok(infos)
     }
 
     /// Member 0 writes; all go on once it is durable.
-    fn write_down(&self, job: &Arc<Job>, entry: &Entry) -> Result<()> {
-        let write = || if self.engine.me() == 0 { self.ledger.append(entry) } else { Ok(()) };
+    fn write_down(&self, job: &Arc<Job>, entry: &Entry, deltas: &[KeeperDeltas]) -> Result<()> {
+        let write = || if self.engine.me() == 0 { self.ledger.append(entry, deltas) } else { Ok(()) };
         job.all_gather(self.site, write).map(drop)
     }
 
@@ -277,7 +277,10 @@ impl Driver {
             receipts: saved.receipts.clone(),
         });
         let skipped = failed.is_some();
-        self.write_down(job, &Entry::Committed { batch: time, failed, outputs: outputs.collect() })?;
+        let outputs = outputs.collect();
+        let (deltas, inline) = self.deltas(time, job, skipped)?;
+        self.write_down(job, &Entry::Committed { batch: time, failed, outputs, deltas }, &inline)?;
+        drop(inline);
         for kept in self.graph.keepers() {
             if skipped {
                 kept.keeper.abandon(time);
@@ -289,7 +292,7 @@ impl Driver {
             let publish = || {
                 if self.engine.me() == 0 {
                     saved.iter().try_for_each(|(_, saved)| (saved.publish)())?;
-                    self.ledger.append(&Entry::Published { batch: time })?;
+                    self.ledger.append(&Entry::Published { batch: time }, &[])?;
                 }
                 Ok(())
             };

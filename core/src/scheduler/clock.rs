@@ -124,6 +124,26 @@ impl Hands {
         self.now
     }
 
+    /// The first batch of a run: on the grid through `zero`, not before now, and behind `last`, the last batch of the runs
+    /// before. Where the clock stands a whole interval or more before that one, it was set back: batches then go on at
+    /// once, ahead of it.
+    pub(crate) fn first_batch(
+        &mut self,
+        interval: Interval,
+        zero: BatchTime,
+        last: Option<BatchTime>,
+    ) -> BatchTime {
+        let now = BatchTime::from_millis(u64::try_from(self.now.as_millis()).unwrap_or(u64::MAX));
+        let next = now.floor(interval, zero).plus(interval);
+        let Some(last) = last else { return next };
+        let back = last.since_epoch().saturating_sub(self.now);
+        if back >= interval.as_duration() {
+            tracing::warn!(?back, %last, "the clock stands before the last batch; batches go on behind that");
+            self.ahead = back;
+        }
+        next.max(last.plus(interval))
+    }
+
     /// By how much the clock was set back since the last look, if it was by more than `interval`: less is waited for, and
     /// so is a clock that somebody slows down in order to correct it.
     fn look(&mut self, now: Duration, uptime: Duration, interval: Duration) -> Option<Duration> {
@@ -187,6 +207,23 @@ mod tests {
         let jumped = |now| jump(millis(now), BatchTime::from_millis(10_000), SECOND, Duration::from_hours(1));
         assert_eq!(jumped(7_210_400), Some(BatchTime::from_millis(7_211_000)));
         assert_eq!(jumped(7_211_000), Some(BatchTime::from_millis(7_211_000)));
+    }
+
+    #[test]
+    fn a_run_begins_behind_the_last_batch_of_the_one_before() {
+        let zero = BatchTime::from_millis(500);
+        let first = |now, last: Option<u64>| {
+            let mut hands = Hands { now: millis(now), uptime: millis(0), ahead: Duration::ZERO };
+            let first = hands.first_batch(SECOND, zero, last.map(BatchTime::from_millis));
+            (first.as_millis(), hands.ahead.as_millis())
+        };
+        assert_eq!(first(9_400, None), (9_500, 0));
+        assert_eq!(first(9_500, None), (10_500, 0));
+        assert_eq!(first(9_400, Some(4_500)), (9_500, 0));
+        // The last batch of a graceful stop comes before its time.
+        assert_eq!(first(9_400, Some(9_500)), (10_500, 0));
+        assert_eq!(first(9_400, Some(10_400)), (11_400, 1_000));
+        assert_eq!(first(1_400, Some(9_500)), (10_500, 8_100));
     }
 
     #[test]

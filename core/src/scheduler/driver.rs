@@ -52,10 +52,19 @@ enum Next {
     Stop,
 }
 
+/// The times of a run.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Times {
+    /// Slides count from here, in all runs of a job.
+    pub(crate) zero: BatchTime,
+    /// One interval before the first batch of this run.
+    pub(crate) before: BatchTime,
+}
+
 /// Takes due batches in order until the job stops or fails; then stops everything.
-pub(crate) fn run_driver(driver: &Driver, zero: BatchTime) {
+pub(crate) fn run_driver(driver: &Driver, times: Times) {
     // Inputs and sinks are asked on this thread: without it nobody would hear of the end.
-    let result = guarded(|| driver.run(zero));
+    let result = guarded(|| driver.run(times));
     // Members that are still at it learn that this one is gone.
     driver.engine.transport.leave();
     let asked = driver.control.read(|control| control.stop == Some(Stop::AtOnce));
@@ -82,9 +91,9 @@ pub(crate) fn run_driver(driver: &Driver, zero: BatchTime) {
 }
 
 impl Driver {
-    fn run(&self, zero: BatchTime) -> Result<()> {
-        let mut last = self.agree(zero)?;
-        self.graph.set_zero(last);
+    fn run(&self, times: Times) -> Result<()> {
+        let Times { zero, before: mut last } = self.agree(times)?;
+        self.graph.set_zero(zero);
         loop {
             match self.next(last)? {
                 Next::Batch(time) => {
@@ -125,10 +134,10 @@ impl Driver {
         Ok(())
     }
 
-    /// The zero time of all: member 0's.
-    fn agree(&self, zero: BatchTime) -> Result<BatchTime> {
-        let job = Job::new(&self.engine, zero, self.ledger.epoch(), Arc::clone(&self.cancelled));
-        let told = job.all_gather(self.site, || Ok(zero))?;
+    /// The times of all: member 0's.
+    fn agree(&self, times: Times) -> Result<Times> {
+        let job = Job::new(&self.engine, times.zero, self.ledger.epoch(), Arc::clone(&self.cancelled));
+        let told = job.all_gather(self.site, || Ok(times))?;
         told.into_iter().next().ok_or_else(|| Error::new("member 0 did not say when the job begins"))
     }
 

@@ -6,10 +6,13 @@
 
 mod account;
 mod batch;
+mod checkpoint;
+#[cfg(all(test, feature = "testing"))]
+mod checkpoint_tests;
 mod clock;
 mod control;
 mod driver;
 
 pub(crate) use self::clock::{Hands, Ticker, run_clock};
 pub(crate) use self::control::{Control, Stop, first_batch};
-pub(crate) use self::driver::{Driver, run_driver};
+pub(crate) use self::driver::{Driver, Times, run_driver};

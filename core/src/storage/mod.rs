@@ -14,6 +14,7 @@ pub(crate) mod frames;
 mod buffered;
 mod log;
 mod memory;
+mod shared;
 mod file;
 
 pub use self::buffered::BufferedStage;
