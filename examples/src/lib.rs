@@ -1,9 +1,11 @@
-//! What all packaged jobs share: their arguments, and a text server for those who have none.
+//! What all packaged jobs share: their arguments, and servers for those who have none.
 //!
 //! A job itself is a file in `src/bin` and reads like the same job in any other place.
 
 mod job;
-mod text_server;
+mod page_views;
+mod server;
 
-pub use crate::job::Job;
-pub use crate::text_server::TextServer;
+pub use crate::job::{Job, NoMore};
+pub use crate::page_views::{PageView, PageViews};
+pub use crate::server::{HOST, serve_page_views, serve_text};
