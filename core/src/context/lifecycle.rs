@@ -12,7 +12,9 @@ use crate::dstream::Phase;
 use crate::ingest::Started;
 use crate::metrics::Event;
 use crate::runtime::{Site, is_own_thread, spawn_own};
-use crate::scheduler::{Control, Driver, Hands, Stop, Ticker, Times, first_batch, run_clock, run_driver};
+use crate::scheduler::{
+    Bases, Control, Driver, Hands, Stop, Ticker, Times, first_batch, run_clock, run_driver,
+};
 use crate::source::BlockMax;
 use crate::source::place;
 use crate::transport::Member;
@@ -68,7 +70,7 @@ impl StreamingContext {
         let interval = graph.interval();
         let mut hands = Hands::new(&*engine.runtime);
         let (now, _) = first_batch(hands.now(), interval);
-        let Opened { ledger, job, zero, last } = self.open(caller, now)?;
+        let Opened { ledger, history, job, zero, last } = self.open(caller, now)?;
         if zero != now {
             // Reading what the runs before have left may have taken long: nothing is caught up of that time.
             hands = Hands::new(&*engine.runtime);
@@ -96,10 +98,12 @@ impl StreamingContext {
         graph.set_phase(Phase::Active);
         inner.events.post(Event::StreamingStarted { time: hands.now() });
         graph.inputs().iter().try_for_each(|input| input.start(&with))?;
+        let bases = history.map(|history| Bases::new(engine, &ledger, history));
         let driver = Driver {
             engine: Arc::clone(engine),
             graph: Arc::clone(graph),
             ledger,
+            bases,
             events: Arc::clone(&inner.events),
             control: Arc::clone(&inner.control),
             cancelled: Arc::clone(&inner.cancelled),

@@ -5,16 +5,25 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::StreamingContext;
-use crate::dstream::Opening;
-use crate::ledger::{Claim, History, Identity, KeeperDeltas, Ledger, Line, Terms, replay, take_over};
+use crate::dstream::{BaseWanted, Opening};
+use crate::ledger::{
+    Claim, History, Identity, KeeperDeltas, Ledger, Line, MemberBase, Terms, base_folder, put_manifest,
+    replay, take_over,
+};
 use crate::rdd::Job;
 use crate::runtime::Site;
+use crate::state::StateBase;
 use crate::storage::{MemoryStorage, Storage};
 use crate::words::{BatchTime, Epoch, Error, Result, keys};
+
+/// What a member has written of states in a new version: by the operator's place in the plan.
+type Upgraded = Vec<(u32, Vec<StateBase>)>;
 
 /// The ledger of this run, and what it says.
 pub(super) struct Opened {
     pub(super) ledger: Ledger,
+    /// What the ledger had, where it outlives the process.
+    pub(super) history: Option<History>,
     /// The job's name in receipts, the same in all its runs.
     pub(super) job: String,
     /// One interval before the first batch ever.
@@ -39,7 +48,8 @@ impl StreamingContext {
         let Some(storage) = self.checkpoint_storage()? else {
             self.open_new(&identity.job)?;
             let job = identity.job.clone();
-            return Ok(Opened { ledger: Ledger::in_memory(identity)?, job, zero, last: None });
+            let ledger = Ledger::in_memory(identity)?;
+            return Ok(Opened { ledger, history: None, job, zero, last: None });
         };
         let terms = Terms {
             identity,
@@ -53,21 +63,25 @@ impl StreamingContext {
         let mine = || if engine.me() == 0 { take_over(&*storage, &terms).map(Some) } else { Ok(None) };
         let told: Vec<Option<History>> = together.all_gather(site, mine)?;
         let history = told.into_iter().flatten().next();
-        let history = history.ok_or_else(|| Error::new("member 0 did not say what the ledger has"))?;
+        let mut history = history.ok_or_else(|| Error::new("member 0 did not say what the ledger has"))?;
         if engine.me() == 0 {
             say(&history);
         }
         let mut lines = VecDeque::new();
         // None runs before all have what they remember: member 0 may remove what another one still reads.
-        together.all_gather(site, || {
+        let upgraded: Vec<Upgraded> = together.all_gather(site, || {
             lines = self.open_found(&storage, &history)?;
-            Ok(())
+            self.upgrade(&*storage, &history)
         })?;
+        if self.take_in(&mut history, upgraded)? && engine.me() == 0 {
+            put_manifest(&*storage, history.number, &history.manifest.to_bytes()?)?;
+        }
         Ok(Opened {
             job: history.manifest.identity.job.clone(),
             zero: history.manifest.identity.zero,
             last: history.last(),
             ledger: history.ledger(storage, lines),
+            history: Some(history),
         })
     }
 
@@ -134,6 +148,67 @@ impl StreamingContext {
             }
             Ok(())
         })
+    }
+
+    /// Operators whose state has another version than what was found write all of it down in the new one, at once: then
+    /// what there is has one version, and so do the deltas to come.
+    fn upgrade(&self, storage: &dyn Storage, history: &History) -> Result<Upgraded> {
+        let manifest = &history.manifest;
+        let Some(batch) = manifest.committed else { return Ok(Vec::new()) };
+        let folder = base_folder(manifest.epoch, self.0.engine.me());
+        let mut all = Vec::new();
+        for ((index, kept), state) in (0u32..).zip(self.graph().keepers()).zip(&manifest.keepers) {
+            if kept.keeper.shape().version == state.shape.version {
+                continue;
+            }
+            let path = format!("{folder}/upgrade-{index}");
+            let wanted = BaseWanted { batch, bytes: u64::MAX, kept: &[], path: &path };
+            if let Some(job) = kept.keeper.base(&wanted)? {
+                all.push((index, job(storage)?));
+            }
+        }
+        Ok(all)
+    }
+
+    /// The manifest says what all members have upgraded; `false` where that is nothing.
+    fn take_in(&self, history: &mut History, of_members: Vec<Upgraded>) -> Result<bool> {
+        let manifest = &mut history.manifest;
+        let (committed, epoch) = (manifest.committed, manifest.epoch);
+        let before: Vec<String> = manifest.objects().cloned().collect();
+        let mut upgraded = Vec::new();
+        for ((index, kept), state) in self.graph().keepers().iter().enumerate().zip(&mut manifest.keepers) {
+            let shape = kept.keeper.shape();
+            if shape.version != state.shape.version && committed.is_some() {
+                upgraded.push(index);
+                tracing::info!(
+                    uid = state.uid,
+                    from = state.shape.version,
+                    to = shape.version,
+                    "state is upgraded"
+                );
+                state.bases.clear();
+            }
+            state.shape = shape;
+        }
+        for (member, told) in (0..).zip(of_members) {
+            for (index, bases) in told {
+                let Some(state) = manifest.keepers.get_mut(index as usize) else { continue };
+                bases.into_iter().for_each(|base| state.take(MemberBase { epoch, member, base }));
+            }
+        }
+        if !upgraded.is_empty() {
+            let whole =
+                |index: &usize| manifest.keepers.get(*index).is_some_and(|state| state.done() >= committed);
+            if !upgraded.iter().all(whole) {
+                return Err(Error::new(
+                    "an operator has not written all of its state down in the new version",
+                ));
+            }
+            history.before = before;
+            history.before_number = Some(history.number);
+            history.number += 1;
+        }
+        Ok(!upgraded.is_empty())
     }
 
     /// The job in the checkpoint has a number of partitions, which streams are drawn with from here on.

@@ -8,6 +8,9 @@ use super::manifest::{KeptState, Manifest};
 use crate::state::Shape;
 use crate::words::{BatchTime, Error, Mistake, Result, keys};
 
+/// State has no more partitions than there are key groups.
+const GROUPS: u32 = 128;
+
 /// An operator of the plan that asks for its state.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
@@ -106,13 +109,15 @@ impl Terms {
                 )
             });
         }
-        match (claim.shape.partitions, kept.shape.partitions) {
-            (Some(mine), Some(found)) if mine != found => Some(format!(
+        // Where nobody says a number it is the default, which was fixed by the first start.
+        let number = |shape: &Shape| shape.partitions.unwrap_or(self.identity.parallelism.min(GROUPS));
+        let (mine, found) = (number(&claim.shape), number(&kept.shape));
+        (mine != found).then(|| {
+            format!(
                 "the state of `{uid}` has {found} partitions in the checkpoint, and {mine} in the plan: say {found}, as \
                  the number is fixed for good, or begin another state under another uid"
-            )),
-            _ => None,
-        }
+            )
+        })
     }
 
     fn kind_of(&self, claim: &Claim) -> String {
@@ -261,12 +266,10 @@ mod tests {
         for accept in [false, true] {
             let said = mistakes(&terms(vec![claim("a", shape("map_with_state", Some(4)))], accept), &found);
             assert!(said[0].contains("8 partitions") && said[0].contains("4 in the plan"), "{said:?}");
-            let same = terms(vec![claim("a", shape("map_with_state", None))], accept);
-            assert_eq!(
-                mistakes(&same, &found),
-                [""; 0],
-                "where nobody says a number, the default has not changed"
-            );
+            let said = mistakes(&terms(vec![claim("a", shape("map_with_state", None))], accept), &found);
+            assert!(said[0].contains("8 partitions") && said[0].contains("2 in the plan"), "{said:?}");
+            let same = terms(vec![claim("a", shape("map_with_state", Some(8)))], accept);
+            assert_eq!(mistakes(&same, &found), [""; 0]);
         }
     }
 

@@ -12,6 +12,7 @@
 //! | `bases/<epoch>/<member>/…` | states as of a batch |
 
 mod claims;
+mod cleaning;
 mod entry;
 mod manifest;
 mod takeover;
@@ -22,10 +23,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 pub(crate) use self::claims::{Claim, Terms};
+pub(crate) use self::cleaning::{put_manifest, sweep};
 pub(crate) use self::entry::{
     DeltaObject, Deltas, Entry, Identity, KeeperDeltas, PlannedInput, SavedOutput, delta_object,
 };
-pub(crate) use self::manifest::{KeptState, Manifest, MemberBase};
+pub(crate) use self::manifest::{Manifest, MemberBase};
 pub(crate) use self::takeover::{History, identity, replay, take_over};
 use crate::storage::{MemoryStorage, Put, PutMode, Storage};
 use crate::words::{BatchTime, Epoch, Error, Result};
@@ -86,11 +88,6 @@ impl Ledger {
         &self.storage
     }
 
-    /// Whether it outlives the process.
-    pub(crate) fn is_durable(&self) -> bool {
-        self.durable
-    }
-
     /// Writes `entry` behind all others, with the deltas of a commit that has them inline; durable when it returns.
     ///
     /// # Errors
@@ -147,6 +144,11 @@ impl Ledger {
         state.lines.iter().find(needed).map_or(last, |line| line.number.min(last))
     }
 
+    /// The objects that the entries name.
+    pub(crate) fn objects(&self) -> Vec<String> {
+        self.state.lock().lines.iter().flat_map(|line| line.objects.iter().cloned()).collect()
+    }
+
     /// Forgets the entries before `from`, and gives the paths of what can be removed, the oldest first.
     pub(crate) fn cut(&self, from: u64) -> Vec<String> {
         let mut state = self.state.lock();
@@ -182,6 +184,10 @@ const BUFFER_MAX: usize = 4 << 20;
 const ENTRIES: &str = "ledger/";
 /// The folder of the manifests.
 const MANIFESTS: &str = "manifests/";
+/// The folder of deltas that members write; below it that of a run.
+const DELTAS: &str = "deltas/";
+/// The folder of bases; below it that of a run.
+const BASES: &str = "bases/";
 
 fn path(number: u64) -> String {
     format!("{ENTRIES}{number:020}")
@@ -194,12 +200,12 @@ pub(crate) fn manifest_path(number: u64) -> String {
 
 /// The path of one member's deltas of a batch.
 pub(crate) fn delta_path(epoch: Epoch, batch: BatchTime, member: u32) -> String {
-    format!("deltas/{:010}/{:020}/{member}", epoch.0, batch.as_millis())
+    format!("{DELTAS}{:010}/{:020}/{member}", epoch.0, batch.as_millis())
 }
 
 /// The folder of the bases that a member writes in a run.
 pub(crate) fn base_folder(epoch: Epoch, member: u32) -> String {
-    format!("bases/{:010}/{member}", epoch.0)
+    format!("{BASES}{:010}/{member}", epoch.0)
 }
 
 pub(crate) fn superseded(path: &str) -> Error {

@@ -9,7 +9,7 @@ use super::claims::Terms;
 use super::entry::{self, Deltas, Entry, Identity, KeeperDeltas, corrupt, read_entry};
 use super::manifest::Manifest;
 use super::{ENTRIES, Ledger, Line, MANIFESTS, manifest_path, path, superseded};
-use crate::storage::{Put, PutMode, Storage};
+use crate::storage::{Entry as StorageEntry, Put, PutMode, Storage};
 use crate::words::{BatchTime, Epoch, Error, Result};
 
 /// How often a run begins anew because another one takes over at the same time.
@@ -25,6 +25,9 @@ pub(crate) struct History {
     pub(crate) manifest: Manifest,
     /// Its number.
     pub(crate) number: u64,
+    /// The number of the manifest that was found, and the objects that it names.
+    pub(crate) before_number: Option<u64>,
+    pub(crate) before: Vec<String>,
     /// The entry with which this run opened the ledger.
     pub(crate) opened: u64,
     /// The uids of operators that begin anew.
@@ -39,8 +42,8 @@ pub(crate) struct History {
 
 /// What there is before a run has written anything.
 struct Found {
-    // The newest that can be read, and the highest number there is.
-    manifest: Option<Manifest>,
+    // The newest that can be read with its number, and the highest number there is.
+    manifest: Option<(u64, Manifest)>,
     newest: Option<u64>,
     next: u64,
 }
@@ -58,7 +61,7 @@ struct Tail {
 pub(crate) fn identity(storage: &dyn Storage) -> Result<Option<Identity>> {
     let found = look(storage)?;
     match found.manifest {
-        Some(manifest) => Ok(Some(manifest.identity)),
+        Some((_, manifest)) => Ok(Some(manifest.identity)),
         None if found.next == 0 => Ok(None),
         None => first_entry(storage).map(Some),
     }
@@ -85,6 +88,7 @@ pub(crate) fn take_over(storage: &dyn Storage, terms: &Terms) -> Result<History>
         let mut newest = found;
         for _ in 0..TRIES_MAX {
             terms.check(&manifest)?;
+            let named = manifest.objects().cloned().collect();
             let before = std::mem::take(&mut manifest.keepers);
             let committed = tail.committed.max(manifest.committed);
             let (keepers, new) = terms.keepers(&before, committed);
@@ -104,6 +108,8 @@ pub(crate) fn take_over(storage: &dyn Storage, terms: &Terms) -> Result<History>
                     unpublished: tail.unpublished,
                     manifest: mine,
                     number,
+                    before_number: newest.manifest.map(|(number, _)| number),
+                    before: named,
                     opened: newest.next,
                     new,
                     dropped,
@@ -121,7 +127,7 @@ pub(crate) fn take_over(storage: &dyn Storage, terms: &Terms) -> Result<History>
 /// The manifest to begin with: the newest, or what the first entry says, or that of a new job.
 fn found_manifest(storage: &dyn Storage, found: &Found, terms: &Terms) -> Result<Manifest> {
     let identity = match &found.manifest {
-        Some(manifest) => return Ok(manifest.clone()),
+        Some((_, manifest)) => return Ok(manifest.clone()),
         None if found.next == 0 => terms.identity.clone(),
         None => first_entry(storage)?,
     };
@@ -138,7 +144,7 @@ fn look(storage: &dyn Storage) -> Result<Found> {
             // Gone since it was listed: there are newer ones.
             None => {}
             Some(Ok(found)) => {
-                manifest = Some(found);
+                manifest = Some((*number, found));
                 break;
             }
             // All that the one before needs is still there.
@@ -148,7 +154,7 @@ fn look(storage: &dyn Storage) -> Result<Found> {
             Some(Err(error)) => return Err(error),
         }
     }
-    let from = manifest.as_ref().map_or(0, |manifest| manifest.from);
+    let from = manifest.as_ref().map_or(0, |(_, manifest)| manifest.from);
     // What is before the manifest's entries was removed, or is a leftover of a run that was superseded.
     let after = from.checked_sub(1).map_or(String::new(), path);
     let entries = numbers(storage, ENTRIES, &after)?;
@@ -165,15 +171,28 @@ fn look(storage: &dyn Storage) -> Result<Found> {
 
 /// The numbers of all objects of a folder behind the path `after`.
 fn numbers(storage: &dyn Storage, folder: &str, after: &str) -> Result<Vec<u64>> {
-    let (mut all, mut after) = (Vec::new(), after.to_owned());
+    let mut all = Vec::new();
+    pages(storage, folder, after, |entry| {
+        let number = entry.path.strip_prefix(folder).and_then(|name| name.parse().ok());
+        all.push(number.ok_or_else(|| corrupt(&entry.path, "it is no number of ours".into()))?);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// Gives all objects of a folder behind the path `after` to `each`, in order.
+pub(super) fn pages(
+    storage: &dyn Storage,
+    folder: &str,
+    after: &str,
+    mut each: impl FnMut(&StorageEntry) -> Result<()>,
+) -> Result<()> {
+    let mut after = after.to_owned();
     loop {
         let page = storage.list(folder, &after, PAGE)?;
-        let Some(last) = page.last() else { return Ok(all) };
+        let Some(last) = page.last() else { return Ok(()) };
         after.clone_from(&last.path);
-        for entry in &page {
-            let number = entry.path.strip_prefix(folder).and_then(|name| name.parse().ok());
-            all.push(number.ok_or_else(|| corrupt(&entry.path, "it is no number of ours".into()))?);
-        }
+        page.iter().try_for_each(&mut each)?;
     }
 }
 

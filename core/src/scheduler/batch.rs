@@ -300,7 +300,7 @@ impl Driver {
         }
         self.graph.inputs().iter().for_each(|input| input.committed(time));
         self.graph.forget(time);
-        Ok(())
+        self.next_bases(time)
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use super::bases::Bases;
 use super::batch::guarded;
 use super::clock::submitted;
 use super::control::{Control, Stop};
@@ -23,6 +24,8 @@ pub(crate) struct Driver {
     pub(crate) engine: Arc<Engine>,
     pub(crate) graph: Arc<Graph>,
     pub(crate) ledger: Ledger,
+    /// Beside a ledger that outlives the process.
+    pub(crate) bases: Option<Bases>,
     pub(crate) events: Arc<EventBus>,
     pub(crate) control: Arc<Monitor<Control>>,
     /// Stops the running batch.
@@ -65,6 +68,7 @@ pub(crate) struct Times {
 pub(crate) fn run_driver(driver: &Driver, times: Times) {
     // Inputs and sinks are asked on this thread: without it nobody would hear of the end.
     let result = guarded(|| driver.run(times));
+    driver.end_bases();
     // Members that are still at it learn that this one is gone.
     driver.engine.transport.leave();
     let asked = driver.control.read(|control| control.stop == Some(Stop::AtOnce));
@@ -101,9 +105,13 @@ impl Driver {
                     last = time;
                 }
                 Next::LastBatch(time) => {
-                    return if self.is_anything_left(last)? { self.last_one(time) } else { Ok(()) };
+                    if self.is_anything_left(last)? {
+                        self.last_one(time)?;
+                        last = time;
+                    }
+                    return self.finish_bases(last);
                 }
-                Next::Stop => return Ok(()),
+                Next::Stop => return self.finish_bases(last),
             }
         }
     }

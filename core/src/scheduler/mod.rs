@@ -5,6 +5,7 @@
 //! with several members all collectives are entered in one order.
 
 mod account;
+mod bases;
 mod batch;
 mod checkpoint;
 #[cfg(all(test, feature = "testing"))]
@@ -13,6 +14,7 @@ mod clock;
 mod control;
 mod driver;
 
+pub(crate) use self::bases::Bases;
 pub(crate) use self::clock::{Hands, Ticker, run_clock};
 pub(crate) use self::control::{Control, Stop, first_batch};
 pub(crate) use self::driver::{Driver, Times, run_driver};
