@@ -10,6 +10,7 @@ mod restart;
 #[cfg(test)]
 mod moved_clock_tests;
 mod signals;
+mod states;
 mod streams;
 
 use std::fmt;

@@ -359,6 +359,11 @@ impl Graph {
         }
     }
 
+    /// Whether Rdds are kept beyond their batch.
+    pub(super) fn remembers(&self) -> bool {
+        self.state.lock().remember.is_some()
+    }
+
     /// The batch of `done` is done: what no batch asks for any more goes.
     pub(crate) fn forget(&self, done: BatchTime) {
         let (streams, inputs, remember) = {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::panic::Location;
+use std::sync::Arc;
 
 use super::DStream;
 use super::keyed::{Keyed, KeyedPlan, Logic, Now, Records, States};
@@ -15,7 +16,30 @@ use crate::state::{Outcome, State, StateSpec};
 use crate::words::{BatchTime, Result};
 
 impl<K: Key, V: Wire> DStream<(K, V)> {
-    /// Calls `f` for each record, with the state of its key, and gives what it returns.
+    /// Calls `f` for each record, in the order of (partition, record), with the [`State`] of its key, and gives what it
+    /// returns. Only keys for which something came are looked at.
+    ///
+    /// With a [timeout](StateSpec::timeout) `f` is called once more for a key for which nothing came for longer, in the
+    /// first batch in which that is so: behind the records of its partition, without a value, and the state goes. Records
+    /// for a key count as well where `f` does not change its state. What returns an `Option` is followed by
+    /// `flat_map(|option| option)`.
+    ///
+    /// ```
+    /// # use tidemill::{StateSpec, testing::{collect_batches, input_batches, local, run_batches}};
+    /// let ssc = local(2);
+    /// let words = input_batches(&ssc, 1, vec![vec![("ebb", 1), ("ebb", 1)], vec![("flood", 1), ("ebb", 1)]]);
+    /// let words = words.map(|(word, one)| (word.to_string(), one));
+    /// let counts = words.map_with_state(StateSpec::new(), |word, one, count| {
+    ///     let so_far = count.get().unwrap_or(&0) + one.unwrap_or(0);
+    ///     count.update(so_far);
+    ///     format!("{word}: {so_far}")
+    /// });
+    /// let counts = collect_batches(&counts);
+    /// run_batches(&ssc, 2)?;
+    /// assert_eq!(counts.batches()[0], ["ebb: 1", "ebb: 2"]);
+    /// assert!(counts.batches()[1].contains(&"ebb: 3".to_string()));
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
     #[doc(alias = "mapWithState")]
     #[track_caller]
     pub fn map_with_state<S: Wire, E: Data>(
@@ -25,6 +49,17 @@ impl<K: Key, V: Wire> DStream<(K, V)> {
     ) -> MapWithStateStream<K, S, E> {
         let site = Site::new("map_with_state", Location::caller());
         self.mapped_with_state(site, spec, move |_, key, value, state| f(key, value, state))
+    }
+
+    /// As [`map_with_state`](Self::map_with_state); `f` gets the time of the batch too.
+    #[doc(alias = "mapWithState")]
+    #[track_caller]
+    pub fn map_with_state_at<S: Wire, E: Data>(
+        &self,
+        spec: StateSpec<K, S>,
+        f: impl Fn(BatchTime, &K, Option<V>, &mut State<'_, S>) -> E + Send + Sync + 'static,
+    ) -> MapWithStateStream<K, S, E> {
+        self.mapped_with_state(Site::new("map_with_state", Location::caller()), spec, f)
     }
 
     fn mapped_with_state<S: Wire, E: Data>(
@@ -41,8 +76,12 @@ impl<K: Key, V: Wire> DStream<(K, V)> {
             initial: std::mem::take(&mut spec.initial),
             logic: MapWithState { spec, f, types: PhantomData },
         };
-        let (mapped, _keyed) = Keyed::draw(self, plan);
-        MapWithStateStream { mapped, states: PhantomData }
+        let keyed = Keyed::new(self, plan);
+        let mapped = keyed.outputs(self.graph());
+        keyed.keep(&mapped);
+        let graph = Arc::clone(self.graph());
+        let states = Arc::new(move |site| keyed.states(&graph, site));
+        MapWithStateStream { mapped, states }
     }
 }
 
@@ -50,7 +89,47 @@ impl<K: Key, V: Wire> DStream<(K, V)> {
 #[must_use = "a stream computes nothing until an output operation such as `pprint` or `foreach_rdd` is added"]
 pub struct MapWithStateStream<K, S, E> {
     mapped: DStream<E>,
-    states: PhantomData<fn() -> (K, S)>,
+    states: Arc<dyn Fn(Site) -> DStream<(K, S)> + Send + Sync>,
+}
+
+impl<K: Data, S: Data, E: 'static> MapWithStateStream<K, S, E> {
+    /// All states, as each batch leaves them: a pair for each key that has one.
+    ///
+    /// The Rdd of a batch is a view of the states themselves: it can be read until the next batch is committed. Whoever
+    /// needs it longer has it persisted or in a window, or sets `remember`.
+    ///
+    /// ```
+    /// # use tidemill::{StateSpec, testing::{collect_batches, input_batches, local, run_batches}};
+    /// let ssc = local(2);
+    /// let tides = input_batches(&ssc, 2, vec![vec![('a', 2)], vec![('b', 5)]]);
+    /// let highest = tides.map_with_state(StateSpec::new(), |_, height, state| {
+    ///     state.update(height.max(state.get().copied()));
+    /// });
+    /// let all = collect_batches(&highest.state_snapshots());
+    /// run_batches(&ssc, 2)?;
+    /// let mut second = all.batches().remove(1);
+    /// second.sort();
+    /// assert_eq!(second, [('a', Some(2)), ('b', Some(5))]);
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
+    #[doc(alias = "stateSnapshots")]
+    #[track_caller]
+    pub fn state_snapshots(&self) -> DStream<(K, S)> {
+        (self.states)(Site::new("state_snapshots", Location::caller()))
+    }
+
+    /// As [`DStream::uid`]: the states are found again under this name.
+    #[track_caller]
+    pub fn uid(self, name: &str) -> Self {
+        let mapped = self.mapped.uid(name);
+        Self { mapped, states: self.states }
+    }
+}
+
+impl<K, S, E> Clone for MapWithStateStream<K, S, E> {
+    fn clone(&self) -> Self {
+        Self { mapped: self.mapped.clone(), states: Arc::clone(&self.states) }
+    }
 }
 
 impl<K, S, E> Deref for MapWithStateStream<K, S, E> {

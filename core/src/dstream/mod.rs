@@ -27,6 +27,8 @@ mod union;
 
 // What is remembered for each key.
 mod map_with_state;
+mod update_state_by_key;
+
 // Several batches.
 mod windows;
 mod count_by_value_and_window;
@@ -53,6 +55,8 @@ pub(crate) use self::graph::{
 };
 pub(crate) use self::joined::all_rdds;
 pub(crate) use self::keeper::{BaseJob, BaseWanted, Keeper, Opening};
+pub(crate) use self::keyed::Query;
+pub use self::keyed::{StateReader, StateScan};
 pub use self::map_with_state::MapWithStateStream;
 pub(crate) use self::stream::Stream;
 use crate::rdd::{Function, Rdd};

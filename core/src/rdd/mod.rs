@@ -92,10 +92,10 @@ use std::sync::Arc;
 
 pub use self::accumulator::{Accumulate, Accumulator};
 pub use self::broadcast::Broadcast;
+pub(crate) use self::brought::Brought;
 pub(crate) use self::by_group::{
     ByGroup, GROUPS, Grouped, IncomingByGroup, by_group, groups_of, partition_of,
 };
-pub(crate) use self::brought::Brought;
 pub use self::elements::Elements;
 pub use self::flat_map::Emitter;
 pub(crate) use self::job::{Engine, Job};

@@ -74,6 +74,12 @@ impl<S: Wire> Codec<S> {
         Ok((self.decode_state((head >> 1) as u32, bytes)?, due))
     }
 
+    /// When a state is due, without a look at the state.
+    pub(crate) fn decode_due(&self, mut bytes: &[u8]) -> Result<Due> {
+        let head = u64::decode(&mut bytes)?;
+        if head & 1 == 1 { u64::decode(&mut bytes).map(Due::at) } else { Ok(Due::NEVER) }
+    }
+
     fn decode_state(&self, version: u32, mut bytes: &[u8]) -> Result<S> {
         let failed =
             |reason: String| Error::Wire { type_name: type_name::<S>(), direction: "read back", reason };

@@ -6,19 +6,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use super::super::keeper::Opening;
+use super::save::Saving;
 use super::states::Changed;
 use crate::data::{Key, Wire};
-use crate::rdd::{Engine, groups_of, spread};
+use crate::rdd::{Engine, GROUPS, groups_of, spread};
 use crate::runtime::Monitor;
-use crate::state::Delta;
 use crate::state::typed::Part;
-use crate::words::BatchTime;
+use crate::state::{Changes, Codec, Delta, StateStore};
+use crate::words::{BatchTime, Result};
 
 /// What there is once the job has started.
 pub(super) struct Opened<K, S> {
-    engine: Arc<Engine>,
+    pub(super) engine: Arc<Engine>,
+    /// Names the operator in its job.
+    pub(super) uid: String,
     durable: bool,
-    base: Monitor<Base<K, S>>,
+    partitions: usize,
+    pub(super) codec: Codec<S>,
+    pub(super) base: Monitor<Base<K, S>>,
+    /// Where the states are, if they are not in tables.
+    pub(super) store: Option<Arc<dyn StateStore>>,
+    /// What is known for the next bases.
+    pub(super) saving: Saving,
     // What the batch that runs has changed.
     pending: Mutex<Option<Pending<K, S>>>,
     // Whether no batch was committed yet, in this run and in those before.
@@ -26,11 +35,14 @@ pub(super) struct Opened<K, S> {
 }
 
 /// All states of this member, as of a batch.
-struct Base<K, S> {
-    committed: Option<BatchTime>,
-    // By partition, those of other members missing; none at all while a commit is at work.
-    parts: Option<Vec<Option<Part<K, S>>>>,
+pub(super) struct Base<K, S> {
+    pub(super) committed: Option<BatchTime>,
+    /// By partition, those of other members missing; none at all while a commit is at work.
+    pub(super) parts: Option<Parts<K, S>>,
 }
+
+/// The states by partition; none for those of other members.
+pub(super) type Parts<K, S> = Vec<Option<Part<K, S>>>;
 
 struct Pending<K, S> {
     batch: BatchTime,
@@ -39,26 +51,45 @@ struct Pending<K, S> {
 }
 
 impl<K: Key, S: Wire> Opened<K, S> {
-    /// No states yet.
-    pub(super) fn new(opening: &Opening<'_>, partitions: usize, slot_millis: u64) -> Self {
+    /// The states that the bases have; without bases none.
+    pub(super) fn new(
+        opening: &Opening<'_>,
+        chosen: Option<u32>,
+        slot_millis: u64,
+        codec: &Codec<S>,
+    ) -> Result<Self> {
+        // What the ledger says stands in the engine by now, so a default is asked for here.
+        let partitions = chosen.map_or(opening.engine.parallelism(), |count| count as usize).clamp(1, GROUPS);
         let (me, members) = (opening.engine.me(), opening.engine.members());
         let part = |partition| {
             let mine = spread(partition, partitions, members) == me;
             mine.then(|| Part::new(groups_of(partition, partitions), slot_millis))
         };
-        let base = Base { committed: opening.committed, parts: Some((0..partitions).map(part).collect()) };
-        Self {
+        let mut parts: Parts<K, S> = (0..partitions).map(part).collect();
+        let store = super::load::load(opening, codec, &mut parts)?;
+        let base = Base { committed: opening.committed, parts: Some(parts) };
+        Ok(Self {
             engine: Arc::clone(opening.engine),
+            uid: opening.uid.into(),
             durable: opening.durable,
+            partitions,
+            codec: codec.clone(),
             base: Monitor::new(&opening.engine.runtime, base),
+            store,
+            saving: Saving::default(),
             pending: Mutex::new(None),
             is_new: AtomicBool::new(opening.found.is_none()),
-        }
+        })
     }
 
-    /// Whether changes are written down.
-    pub(super) fn durable(&self) -> bool {
-        self.durable
+    /// In how many partitions the states are kept.
+    pub(super) fn partitions(&self) -> usize {
+        self.partitions
+    }
+
+    /// Whether changes are written down: for the ledger, or for the store.
+    pub(super) fn writes(&self) -> bool {
+        self.durable || self.store.is_some()
     }
 
     /// The last batch whose changes are states.
@@ -72,8 +103,8 @@ impl<K: Key, S: Wire> Opened<K, S> {
     }
 
     /// The states as they are, shared; waits for a commit that is at work.
-    pub(super) fn parts(&self) -> Vec<Option<Part<K, S>>> {
-        self.base.wait(|base| base.parts.clone())
+    pub(super) fn parts(&self) -> (Option<BatchTime>, Parts<K, S>) {
+        self.base.wait(|base| base.parts.clone().map(|parts| (base.committed, parts)))
     }
 
     /// Notes what a batch has changed; nothing of it counts before the commit.
@@ -95,6 +126,7 @@ impl<K: Key, S: Wire> Opened<K, S> {
         let parts = of_batch.map_or(&[][..], |pending| &pending.parts);
         let written = parts.iter().filter_map(|(partition, changed)| {
             let written = changed.written.as_ref().filter(|written| !written.is_empty())?;
+            self.saving.note(written);
             Some(Delta { partition: *partition as u32, bytes: written.as_bytes().to_vec() })
         });
         written.collect()
@@ -106,34 +138,47 @@ impl<K: Key, S: Wire> Opened<K, S> {
     }
 
     /// What a batch has changed is the state from now on.
-    pub(super) fn commit(&self, batch: BatchTime) {
-        self.is_new.store(false, Ordering::Relaxed);
+    pub(super) fn commit(&self, batch: BatchTime) -> Result<()> {
         let pending = self.pending.lock().take_if(|pending| pending.batch == batch);
-        let Some(pending) = pending else { return };
+        let Some(pending) = pending else { return Ok(()) };
+        self.is_new.store(false, Ordering::Relaxed);
+        let mut changes: Vec<(usize, Changed<K, S>)> = pending
+            .parts
+            .into_iter()
+            .map(|(partition, changed)| (partition, Arc::unwrap_or_clone(changed)))
+            .collect();
+        if let Some(store) = &self.store {
+            let written = changes.iter_mut().filter_map(|(_, changed)| changed.written.take());
+            store.apply(batch, written.collect::<Vec<Changes>>())?;
+        }
         // Taken out, so that no lock is held while tasks run; who wants to read waits until they are back.
         let mut parts = self.base.wait(|base| base.parts.take());
         let mut work = Vec::new();
-        for (partition, changed) in pending.parts {
+        for (partition, changed) in changes {
             if let Some(part) = parts.get_mut(partition).and_then(Option::take) {
                 work.push((partition, Mutex::new((part, Some(changed)))));
             }
         }
+        let in_tables = self.store.is_none();
         self.engine.runtime.run_tasks(work.len(), &|index| {
             let Some((_, cell)) = work.get(index) else { return };
             let (part, changed) = &mut *cell.lock();
             if let Some(changed) = changed.take() {
-                take_in(part, Arc::unwrap_or_clone(changed));
+                take_in(part, changed, in_tables);
             }
         });
         for (partition, cell) in work {
             parts[partition] = Some(cell.into_inner().0);
         }
         self.base.change(|base| (base.parts, base.committed) = (Some(parts), Some(batch)));
+        Ok(())
     }
 }
 
-fn take_in<K: Key, S: Wire>(part: &mut Part<K, S>, changed: Changed<K, S>) {
-    part.take_in(changed.overlay);
+fn take_in<K: Key, S: Wire>(part: &mut Part<K, S>, changed: Changed<K, S>, in_tables: bool) {
+    if in_tables {
+        part.take_in(changed.overlay);
+    }
     if let Some(until) = changed.opened {
         part.dues_mut().forget_until(until);
     }

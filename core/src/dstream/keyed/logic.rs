@@ -69,6 +69,16 @@ impl<K: Key, V: Wire> Records<K, V> {
         }
     }
 
+    /// Has the states of all keys looked up at once.
+    pub(super) fn fetch<S: Wire>(self, states: &mut States<'_, K, S>) -> Result<Self> {
+        let list = match self {
+            Self::Arrived(incoming) => incoming.into_records()?,
+            Self::Listed(list) => list,
+        };
+        states.fetch(&list)?;
+        Ok(Self::Listed(list))
+    }
+
     /// Calls `each` with the group, the key and the value of each.
     ///
     /// # Errors

@@ -5,11 +5,20 @@
 //! changes stays beside the states until the batch is committed.
 
 mod base;
+mod load;
 mod logic;
 mod operator;
 mod output;
+mod reader;
+mod save;
 mod states;
+mod stored;
+#[cfg(test)]
+mod tests;
+mod view;
 
 pub(crate) use self::logic::{Logic, Now, Records};
 pub(crate) use self::operator::{Keyed, KeyedPlan};
+pub(crate) use self::reader::Query;
+pub use self::reader::{StateReader, StateScan};
 pub(crate) use self::states::States;

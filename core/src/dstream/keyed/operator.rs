@@ -1,17 +1,21 @@
 //! The operator itself: states from batch to batch.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 
-use super::super::DStream;
 use super::super::keeper::{BaseJob, BaseWanted, Keeper, Opening};
 use super::super::stream::Stream;
+use super::super::{DStream, Graph};
 use super::base::Opened;
+use super::load::check_shape;
 use super::logic::{Logic, Now, Records};
-use super::output::{Output, OutputNode};
+use super::output::{Done, Output, OutputNode};
+use super::reader::StateReader;
 use super::states::{Changed, States};
+use super::view::{StatesNode, StatesOf};
 use crate::data::{Key, KeyGroup, Wire};
 use crate::rdd::{GROUPS, Job, Rdd, by_group, partition_of};
 use crate::runtime::{Site, TaskContext};
@@ -34,82 +38,88 @@ pub(crate) struct KeyedPlan<K, S, L> {
 }
 
 /// An operator that keeps a state for each key of its parent.
-pub(crate) struct Keyed<K, V, S, L: Logic<K, V, S>>
-where
-    K: Key,
-    V: Wire,
-    S: Wire,
-{
+///
+/// Streams and views hold it weakly: what the job remembers goes with the job.
+pub(crate) struct Keyed<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> {
     plan: KeyedPlan<K, S, L>,
-    partitions: usize,
     parent: Arc<Stream<(K, V)>>,
+    graph: Weak<Graph>,
     me: Weak<Self>,
-    opened: OnceLock<Opened<K, S>>,
-    // The batch that runs, or ran last.
+    opened: OnceLock<Arc<Opened<K, S>>>,
+    // The batch that runs.
     output: Mutex<Option<Arc<Output<K, V, S, L>>>>,
     turns: AtomicU32,
 }
 
 impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keyed<K, V, S, L> {
-    /// Draws the operator behind `parent`; the stream has what its logic gives.
-    pub(crate) fn draw(parent: &DStream<(K, V)>, plan: KeyedPlan<K, S, L>) -> (DStream<L::Out>, Arc<Self>) {
-        let (graph, site) = (parent.graph(), plan.site);
-        let partitions = match plan.partitions {
-            None => graph.parallelism().clamp(1, GROUPS),
-            Some(count) if (1..=GROUPS as u32).contains(&count) => count as usize,
-            Some(count) => {
-                let message = format!("states are kept in 1 to {GROUPS} partitions, and not in {count}");
-                graph.mistake(site.location(), message);
-                1
-            }
-        };
-        let keyed = Arc::new_cyclic(|me| Self {
+    /// An operator behind `parent`; it is part of the plan once it is [kept](Self::keep).
+    pub(crate) fn new(parent: &DStream<(K, V)>, plan: KeyedPlan<K, S, L>) -> Arc<Self> {
+        let graph = parent.graph();
+        if let Some(count) = plan.partitions
+            && !(1..=GROUPS as u32).contains(&count)
+        {
+            let message = format!("states are kept in 1 to {GROUPS} partitions, and not in {count}");
+            graph.mistake(plan.site.location(), message);
+        }
+        parent.stream().add_child();
+        Arc::new_cyclic(|me| Self {
             plan,
-            partitions,
             parent: Arc::clone(parent.stream()),
+            graph: Arc::downgrade(graph),
             me: Weak::clone(me),
             opened: OnceLock::new(),
             output: Mutex::new(None),
             turns: AtomicU32::new(0),
-        });
-        let of_batch = Arc::downgrade(&keyed);
-        let stream = graph.draw(site, parent.stream().slide(), move |time, job| match of_batch.upgrade() {
-            Some(keyed) => keyed.rdd(time, job),
-            None => Ok(None),
-        });
-        parent.stream().add_child();
-        let named = Arc::downgrade(&stream);
-        graph.keep(move || named.upgrade()?.uid(), Arc::clone(&keyed) as Arc<dyn Keeper>);
-        (DStream::new(graph, stream), keyed)
-    }
-
-    pub(super) fn partitions(&self) -> usize {
-        self.partitions
-    }
-
-    pub(super) fn the_site(&self) -> Site {
-        self.plan.site
-    }
-
-    fn opened(&self) -> Result<&Opened<K, S>> {
-        self.opened.get().ok_or_else(|| {
-            Error::State(format!(
-                "{} has no states yet: they are there once the context is started",
-                self.plan.site
-            ))
         })
     }
 
-    /// The output's Rdd of a batch; `None` for one that is over.
-    fn rdd(&self, time: BatchTime, job: &Arc<Job>) -> Result<Option<Rdd<L::Out>>> {
-        let output = self.output(time, job)?;
-        Ok(output.map(|output| Rdd::new(OutputNode(output), job)))
+    /// Makes it part of the plan, under the uid of `stream`.
+    pub(crate) fn keep<T: 'static>(self: &Arc<Self>, stream: &DStream<T>) {
+        let named = Arc::downgrade(stream.stream());
+        stream.graph().keep(move || named.upgrade()?.uid(), Arc::clone(self) as Arc<dyn Keeper>);
     }
 
-    pub(super) fn output(&self, time: BatchTime, job: &Arc<Job>) -> Result<Option<Arc<Output<K, V, S, L>>>> {
-        let known =
-            |output: &Option<Arc<Output<K, V, S, L>>>| output.clone().filter(|output| output.time() == time);
-        if let Some(output) = known(&self.output.lock()) {
+    /// The stream of what the logic gives.
+    pub(crate) fn outputs(&self, graph: &Arc<Graph>) -> DStream<L::Out> {
+        let me = Weak::clone(&self.me);
+        let stream = graph.draw(self.plan.site, self.parent.slide(), move |time, job| {
+            let Some(keyed) = me.upgrade() else { return Ok(None) };
+            let output = keyed.output(time, job)?;
+            Ok(output.map(|output| Rdd::new(OutputNode(output), job)))
+        });
+        DStream::new(graph, stream)
+    }
+
+    /// The stream of all states, as each batch leaves them.
+    pub(crate) fn states(&self, graph: &Arc<Graph>, site: Site) -> DStream<(K, S)> {
+        let me = Weak::clone(&self.me);
+        let stream = graph.draw(site, self.parent.slide(), move |time, job| {
+            let Some(keyed) = me.upgrade() else { return Ok(None) };
+            let output = keyed.output(time, job)?;
+            if let Some(output) = &output {
+                output.want_copy_if(keyed.graph.upgrade().is_some_and(|graph| graph.remembers()));
+            } else if keyed.opened()?.committed() != Some(time) {
+                return Ok(None);
+            }
+            let partitions = keyed.opened()?.partitions();
+            Ok(Some(Rdd::new(StatesNode { of: Weak::clone(&me), partitions, time, output }, job)))
+        });
+        DStream::new(graph, stream)
+    }
+
+    fn opened(&self) -> Result<&Arc<Opened<K, S>>> {
+        self.opened.get().ok_or_else(|| {
+            let site = self.plan.site;
+            Error::State(format!("{site} has no states yet: they are there once the context is started"))
+        })
+    }
+
+    /// What computes the batch of `time`; `None` for one that is over.
+    fn output(&self, time: BatchTime, job: &Arc<Job>) -> Result<Option<Arc<Output<K, V, S, L>>>> {
+        let of_time = |output: &Option<Arc<Output<K, V, S, L>>>| {
+            output.as_ref().filter(|output| output.time() == time).map(Arc::clone)
+        };
+        if let Some(output) = of_time(&self.output.lock()) {
             return Ok(Some(output));
         }
         if self.opened()?.committed() >= Some(time) {
@@ -117,38 +127,31 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keyed<K, V, S, L> {
         }
         // No lock is held: this may run functions of `transform`.
         let up = self.parent.rdd(time, job)?;
-        let records = up.map(|rdd| by_group(rdd.node(), self.partitions, self.plan.site));
-        let made = Arc::new(Output::new(Weak::clone(&self.me), self.partitions, time, records));
+        let partitions = self.opened()?.partitions();
+        let records = up.map(|rdd| by_group(rdd.node(), partitions, self.plan.site));
+        let made = Arc::new(Output::new(Weak::clone(&self.me), partitions, time, records));
         let mut output = self.output.lock();
         // Somebody else may have been first.
-        Ok(Some(known(&output).unwrap_or_else(|| Arc::clone(output.insert(made)))))
+        Ok(Some(of_time(&output).unwrap_or_else(|| Arc::clone(output.insert(made)))))
     }
 
     /// Computes what the batch changes, and the records of its output by partition.
-    pub(super) fn update(
-        &self,
-        output: &Output<K, V, S, L>,
-        job: &Arc<Job>,
-    ) -> Result<Vec<Option<Arc<Vec<L::Out>>>>> {
+    pub(super) fn update(&self, output: &Output<K, V, S, L>, job: &Arc<Job>) -> Result<Done<L::Out>> {
         let opened = self.opened()?;
         if let Some(records) = output.records() {
             records.prepare(job)?;
         }
-        let parts = opened.parts();
-        let mine: Vec<usize> = parts
-            .iter()
-            .enumerate()
-            .filter(|(_, part)| part.is_some())
-            .map(|(partition, _)| partition)
-            .collect();
+        let (_, parts) = opened.parts();
+        let mine: Vec<usize> =
+            (0..).zip(&parts).filter_map(|(index, part)| part.as_ref().map(|_| index)).collect();
         let initial = self.initial(opened)?;
         let site = self.plan.site;
-        let updated = job.stage_told(site, &mine, self.partitions, |partition, task| {
-            let Some(Some(part)) = parts.get(partition) else { return Err(missing(site, partition)) };
+        let updated = job.stage_told(site, &mine, parts.len(), |partition, task| {
+            let Some(Some(part)) = parts.get(partition) else { return Err(elsewhere(site, partition)) };
             let given = initial.as_ref().and_then(|initial| initial.get(partition));
             self.update_part(opened, output, (partition, part), given.map_or(&[], Vec::as_slice), task)
         })?;
-        let mut records: Vec<_> = (0..self.partitions).map(|_| None).collect();
+        let mut records: Done<L::Out> = (0..parts.len()).map(|_| None).collect();
         let mut changed = Vec::new();
         for (partition, (out, change)) in mine.into_iter().zip(updated) {
             records[partition] = Some(Arc::new(out));
@@ -172,15 +175,16 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keyed<K, V, S, L> {
         };
         task.at(self.plan.site);
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
-        let mut states = States::new(part, &self.plan.codec, turn);
+        let mut states = States::new(part, &self.plan.codec, opened.store.as_deref(), turn);
+        let records = if opened.store.is_some() { records.fetch(&mut states)? } else { records };
         let due = self.plan.logic.initial_due(output.time());
         for (group, key, state) in initial {
             let slot = states.find(*group, key)?;
             states.put(slot, state.clone(), due);
         }
-        let mut out = Vec::with_capacity(records.len());
+        let mut out = Vec::new();
         self.plan.logic.run(&Now { batch: output.time(), task }, records, &mut states, &mut out)?;
-        Ok((out, states.finish(opened.durable())?))
+        Ok((out, states.finish(opened.writes())?))
     }
 
     /// The states that the user gave, by partition; none once a batch was committed.
@@ -188,12 +192,36 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keyed<K, V, S, L> {
         if self.plan.initial.is_empty() || !opened.wants_initial() {
             return Ok(None);
         }
-        let mut parts: Vec<Vec<_>> = (0..self.partitions).map(|_| Vec::new()).collect();
+        let partitions = opened.partitions();
+        let mut parts: Vec<Vec<_>> = (0..partitions).map(|_| Vec::new()).collect();
         for (key, state) in &self.plan.initial {
             let group = KeyGroup::of(key)?;
-            parts[partition_of(group.index(), self.partitions)].push((group, key.clone(), state.clone()));
+            parts[partition_of(group.index(), partitions)].push((group, key.clone(), state.clone()));
         }
         Ok(Some(parts))
+    }
+
+    /// The states of a partition as of the batch of `time`, if they are still there.
+    pub(super) fn states_of(&self, time: BatchTime, partition: usize) -> Result<Option<StatesOf<K, S>>> {
+        let opened = self.opened()?;
+        let (committed, parts) = opened.parts();
+        let changed = opened.pending(time, partition);
+        if changed.is_none() && committed != Some(time) {
+            return Ok(None);
+        }
+        let part = parts.into_iter().nth(partition).flatten();
+        let part = part.ok_or_else(|| elsewhere(self.plan.site, partition))?;
+        Ok(Some(StatesOf { part, changed, store: opened.store.clone(), codec: self.plan.codec.clone() }))
+    }
+
+    /// The partitions of this member.
+    pub(super) fn mine(&self) -> Result<Vec<usize>> {
+        let (_, parts) = self.opened()?.parts();
+        Ok((0..).zip(&parts).filter_map(|(index, part)| part.as_ref().map(|_| index)).collect())
+    }
+
+    pub(super) fn the_site(&self) -> Site {
+        self.plan.site
     }
 }
 
@@ -203,11 +231,8 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keeper for Keyed<K, V, S, L> {
     }
 
     fn shape(&self) -> Shape {
-        Shape {
-            kind: self.plan.site.operator().into(),
-            version: self.plan.codec.version(),
-            partitions: self.plan.partitions,
-        }
+        let kind = self.plan.site.operator().into();
+        Shape { kind, version: self.plan.codec.version(), partitions: self.plan.partitions }
     }
 
     fn must_checkpoint(&self) -> bool {
@@ -215,12 +240,16 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keeper for Keyed<K, V, S, L> {
     }
 
     fn open(&self, opening: &Opening<'_>) -> Result<()> {
-        let opened = Opened::new(opening, self.partitions, self.plan.slot_millis);
-        self.opened.set(opened).map_err(|_| Error::State(format!("{} was opened before", self.plan.site)))
+        if let Some(found) = opening.found {
+            check_shape(opening.uid, &self.shape(), found, self.plan.codec.migrates())?;
+        }
+        let opened = Opened::new(opening, self.plan.partitions, self.plan.slot_millis, &self.plan.codec)?;
+        let again = |_| Error::State(format!("{} was opened before", self.plan.site));
+        self.opened.set(Arc::new(opened)).map_err(again)
     }
 
-    fn replay(&self, _batch: BatchTime, _deltas: &[Delta]) -> Result<()> {
-        Ok(())
+    fn replay(&self, batch: BatchTime, deltas: &[Delta]) -> Result<()> {
+        self.opened()?.replay(batch, deltas)
     }
 
     fn run(&self, time: BatchTime, job: &Arc<Job>) -> Result<bool> {
@@ -239,8 +268,7 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keeper for Keyed<K, V, S, L> {
 
     fn commit(&self, batch: BatchTime) -> Result<()> {
         *self.output.lock() = None;
-        self.opened()?.commit(batch);
-        Ok(())
+        self.opened()?.commit(batch)
     }
 
     fn abandon(&self, batch: BatchTime) {
@@ -250,11 +278,16 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keeper for Keyed<K, V, S, L> {
         }
     }
 
-    fn base(&self, _wanted: &BaseWanted<'_>) -> Result<Option<BaseJob>> {
-        Ok(None)
+    fn base(&self, wanted: &BaseWanted<'_>) -> Result<Option<BaseJob>> {
+        self.opened()?.base_job(wanted)
+    }
+
+    fn query(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        let opened = self.opened.get()?;
+        Some(Arc::new(StateReader::erased(Arc::clone(opened))))
     }
 }
 
-fn missing(site: Site, partition: usize) -> Error {
+fn elsewhere(site: Site, partition: usize) -> Error {
     Error::State(format!("{site}: partition {partition} is another member's; please report this"))
 }

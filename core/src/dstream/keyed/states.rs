@@ -2,16 +2,18 @@
 
 use crate::data::{Key, KeyGroup, Wire, detach};
 use crate::state::typed::{Change, Due, Dues, Overlay, Part, Slot};
-use crate::state::{Changes, Codec};
+use crate::state::{Changes, Codec, StateStore};
 use crate::words::{Error, Result};
 
 /// The states of one partition, with all that the batch has changed so far.
 ///
 /// A key is looked up once, which gives its [`Slot`]; what is read and written after that goes by the slot.
 pub(crate) struct States<'a, K, S> {
-    part: &'a Part<K, S>,
-    codec: &'a Codec<S>,
-    overlay: Overlay<K, S>,
+    pub(super) part: &'a Part<K, S>,
+    pub(super) codec: &'a Codec<S>,
+    // Where the states are, if they are not in the tables of `part`.
+    pub(super) store: Option<&'a dyn StateStore>,
+    pub(super) overlay: Overlay<K, S>,
     // Up to where the index of times was opened.
     opened: Option<u64>,
 }
@@ -26,12 +28,19 @@ pub(crate) struct Changed<K, S> {
     pub(crate) opened: Option<u64>,
     /// What is new in the index of times.
     pub(crate) dues: Dues,
+    /// How many more keys there are with a state.
+    pub(crate) grown: isize,
 }
 
 impl<'a, K: Key, S: Wire> States<'a, K, S> {
     /// The states of `part`, nothing changed; `turn` is another number in each try.
-    pub(crate) fn new(part: &'a Part<K, S>, codec: &'a Codec<S>, turn: u32) -> Self {
-        Self { part, codec, overlay: Overlay::new(turn), opened: None }
+    pub(crate) fn new(
+        part: &'a Part<K, S>,
+        codec: &'a Codec<S>,
+        store: Option<&'a dyn StateStore>,
+        turn: u32,
+    ) -> Self {
+        Self { part, codec, store, overlay: Overlay::new(turn), opened: None }
     }
 
     /// Looks a key of this partition up, whether it has a state or not.
@@ -43,7 +52,15 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
         let Some(table) = self.part.group(group.index()) else {
             return Err(elsewhere(group));
         };
+        if let Some(store) = self.store {
+            return self.find_stored(store, group, key);
+        }
         self.overlay.touch_in(table, group.index(), key)
+    }
+
+    /// Whether keys of this group are in this partition.
+    pub(crate) fn holds(&self, group: KeyGroup) -> bool {
+        self.part.group(group.index()).is_some()
     }
 
     /// The key of a slot.
@@ -85,9 +102,7 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
     /// Sets the state of a key, and when it is due.
     #[inline]
     pub(crate) fn put(&mut self, slot: Slot, state: S, due: Due) {
-        if let Some(touched) = self.overlay.get_mut(slot) {
-            touched.change = Change::Put(state, due);
-        }
+        self.change(slot, Change::Put(state, due));
     }
 
     /// Sets when a key is due; its state stays as it is.
@@ -99,9 +114,7 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
 
     /// Removes the state of a key; one that has none may be removed too.
     pub(crate) fn remove(&mut self, slot: Slot) {
-        if let Some(touched) = self.overlay.get_mut(slot) {
-            touched.change = Change::Removed;
-        }
+        self.change(slot, Change::Removed);
     }
 
     /// The keys that were touched so far, in the order in which they were.
@@ -118,9 +131,15 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
         let mut due = Vec::new();
         // What this batch has put in for a time that is over stands in no index yet.
         let fresh = self.overlay.len();
-        for (group, mut key) in self.part.dues().until(now) {
-            let key = K::decode(&mut key)?;
-            let Some(slot) = self.find_known(group, &key)? else { continue };
+        let listed = self.part.dues().until(now);
+        let found = match self.store {
+            None => listed
+                .map(|(group, key)| self.find_known(group, key))
+                .filter_map(Result::transpose)
+                .collect::<Result<_>>()?,
+            Some(store) => self.find_all_stored(store, listed)?,
+        };
+        for slot in found {
             if self.look(slot) && self.due(slot).is_over(now) {
                 due.push(slot);
             }
@@ -139,10 +158,17 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
         self.overlay.get_mut(slot).is_some_and(|touched| !std::mem::replace(&mut touched.looked, true))
     }
 
-    /// As [`find`](Self::find), for a key that may be there no more: it is not touched then.
-    fn find_known(&mut self, group: KeyGroup, key: &K) -> Result<Option<Slot>> {
+    /// The slot of a listed key, which may be there no more: it is not touched then.
+    fn find_known(&mut self, group: KeyGroup, mut key: &[u8]) -> Result<Option<Slot>> {
         let Some(table) = self.part.group(group.index()) else { return Err(elsewhere(group)) };
-        self.overlay.touch_known(table, group.index(), key)
+        self.overlay.touch_known(table, group.index(), &K::decode(&mut key)?)
+    }
+
+    /// Does to a key what `change` says.
+    pub(super) fn change(&mut self, slot: Slot, change: Change<S>) {
+        if let Some(touched) = self.overlay.get_mut(slot) {
+            touched.change = change;
+        }
     }
 
     /// Calls `each` for every key that has a state and was not touched so far, and does to it what it says.
@@ -153,6 +179,9 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
         &mut self,
         mut each: impl FnMut(&K, &S, Due) -> Result<Change<S>>,
     ) -> Result<()> {
+        if let Some(store) = self.store {
+            return self.walk_stored(store, each);
+        }
         for (group, table) in self.part.groups() {
             for (place, entry) in table.iter() {
                 if self.overlay.of_entry(group, place, entry).is_some() {
@@ -162,11 +191,25 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
                     Change::Nothing => {}
                     change => {
                         let slot = self.overlay.touch(group, place, entry)?;
-                        if let Some(touched) = self.overlay.get_mut(slot) {
-                            touched.change = change;
-                        }
+                        self.change(slot, change);
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Touches every key that has a state.
+    ///
+    /// # Errors
+    /// As [`walk_untouched`](Self::walk_untouched).
+    pub(crate) fn touch_all(&mut self) -> Result<()> {
+        if let Some(store) = self.store {
+            return self.touch_all_stored(store);
+        }
+        for (group, table) in self.part.groups() {
+            for (place, entry) in table.iter() {
+                self.overlay.touch(group, place, entry)?;
             }
         }
         Ok(())
@@ -182,6 +225,7 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
             written: durable.then(Changes::new),
             opened: self.opened,
             dues: self.part.dues().same_slots(),
+            grown: 0,
         };
         let mut bytes = Vec::new();
         for slot in self.overlay.slots() {
@@ -217,6 +261,11 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
                 let before = own.and_then(|own| own.before.as_ref()).map(|(_, due)| *due);
                 (before.unwrap_or(Due::NEVER), before.is_some())
             }
+        };
+        changed.grown += match touched.change {
+            Change::Put(..) if !known => 1,
+            Change::Removed if known => -1,
+            _ => 0,
         };
         let listed = match &touched.change {
             Change::Removed => Due::NEVER,

@@ -112,6 +112,7 @@ impl Group {
         at
     }
 
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.table.is_empty()
     }

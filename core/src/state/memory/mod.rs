@@ -155,25 +155,68 @@ impl Content {
 
     /// Takes the groups that are asked for out of a base.
     fn fill(&mut self, base: &StateBase, opening: &StateOpening<'_>) -> Result<()> {
-        let wanted = |group: u8| base.groups.contains(&group) && opening.groups.contains(&group);
-        for path in &base.objects {
-            if !wanted(group_of(path)?) {
-                continue;
-            }
-            let Some(sealed) = opening.storage.get(path, None)? else {
-                let reason = format!("it is missing, and the state `{}` stands on it", self.uid);
-                return Err(Error::Corrupt { path: path.clone(), reason });
-            };
-            let (version, payload) = envelope::open(KIND, path, &sealed)?;
-            if version != VERSION {
-                let reason =
-                    format!("it is a base of version {version}, and this build reads version {VERSION}");
-                return Err(Error::Corrupt { path: path.clone(), reason });
-            }
-            self.take_in(&[Changes::from_bytes(payload.to_vec(), path)?])?;
-        }
-        Ok(())
+        let uid = self.uid.clone();
+        let from = BaseFrom { uid: &uid, storage: opening.storage, groups: opening.groups.clone() };
+        read_base(base, &from, |entries| self.take_in(&[entries]))
     }
+}
+
+/// Where bases are read from, and for whom.
+pub(crate) struct BaseFrom<'a> {
+    pub(crate) uid: &'a str,
+    pub(crate) storage: &'a dyn Storage,
+    /// The groups that are wanted.
+    pub(crate) groups: Range<u8>,
+}
+
+/// Calls `each` with the entries of each group of a base that is wanted, as the changes that make them.
+///
+/// # Errors
+/// [`Error::Corrupt`] for an object that is damaged, missing, or no base; the storage's; those of `each`.
+pub(crate) fn read_base(
+    base: &StateBase,
+    from: &BaseFrom<'_>,
+    mut each: impl FnMut(Changes) -> Result<()>,
+) -> Result<()> {
+    let wanted = |group: u8| base.groups.contains(&group) && from.groups.contains(&group);
+    for path in &base.objects {
+        if !wanted(group_of(path)?) {
+            continue;
+        }
+        let Some(sealed) = from.storage.get(path, None)? else {
+            let reason = format!("it is missing, and the state `{}` stands on it", from.uid);
+            return Err(Error::Corrupt { path: path.clone(), reason });
+        };
+        let (version, payload) = envelope::open(KIND, path, &sealed)?;
+        if version != VERSION {
+            let reason = format!("it is a base of version {version}, and this build reads version {VERSION}");
+            return Err(Error::Corrupt { path: path.clone(), reason });
+        }
+        each(Changes::from_bytes(payload.to_vec(), path)?)?;
+    }
+    Ok(())
+}
+
+/// Adds the object of one group to `base`: its entries, written below `path`. Nothing is written for a group without.
+///
+/// # Errors
+/// The storage's.
+pub(crate) fn write_group(
+    base: &mut StateBase,
+    (group, entries): (u8, &Changes),
+    to: &dyn Storage,
+    path: &str,
+) -> Result<()> {
+    // A base says which groups it holds, so nothing is written for one without entries.
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let sealed = envelope::seal(KIND, VERSION, entries.as_bytes());
+    let object = format!("{path}/{GROUP}{group:03}");
+    let _: Put = to.put(&object, &sealed, PutMode::Replace)?;
+    base.bytes += sealed.len() as u64;
+    base.objects.push(object);
+    Ok(())
 }
 
 impl StateView for Content {
@@ -216,17 +259,9 @@ impl StateView for Content {
                 Error::State(format!("state `{}`: there is no key group {number}", self.uid))
             })?;
             let table = self.group(group)?;
-            // A base says which groups it holds, so nothing is written for one without entries.
-            if table.is_empty() {
-                continue;
-            }
             entries.clear();
             table.scan(group, 0, usize::MAX, &mut entries);
-            let sealed = envelope::seal(KIND, VERSION, entries.as_bytes());
-            let object = format!("{path}/{GROUP}{number:03}");
-            let _: Put = to.put(&object, &sealed, PutMode::Replace)?;
-            base.bytes += sealed.len() as u64;
-            base.objects.push(object);
+            write_group(&mut base, (number, &entries), to, path)?;
         }
         Ok(base)
     }

@@ -66,13 +66,20 @@ impl<K: Hash + Eq, S> Group<K, S> {
         self.table.find_bucket_index(hash, |entry| entry.key == *key).map(|place| place as u32)
     }
 
-    /// Sets the state of a key that may be there already.
-    pub(crate) fn put(&mut self, key: K, state: S, due: Due) {
+    /// The state of a key.
+    pub(crate) fn get(&self, key: &K) -> Option<&S> {
+        self.find(hash(key), key).and_then(|place| self.at(place)).map(|entry| &entry.state)
+    }
+
+    /// Sets the state of a key that may be there already; when it was due before.
+    pub(crate) fn put(&mut self, key: K, state: S, due: Due) -> Due {
         let found = self.find(hash(&key), &key);
-        match found.and_then(|place| self.at_mut(place)) {
-            Some(entry) => (entry.state, entry.due) = (state, due),
-            None => self.insert(Entry::new(key, state, due)),
+        if let Some(entry) = found.and_then(|place| self.at_mut(place)) {
+            entry.state = state;
+            return std::mem::replace(&mut entry.due, due);
         }
+        self.insert(Entry::new(key, state, due));
+        Due::NEVER
     }
 
     /// Puts a key in that is not there yet.

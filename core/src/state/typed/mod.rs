@@ -13,5 +13,6 @@ mod part;
 
 pub(crate) use self::dues::Dues;
 pub(crate) use self::entry::Due;
+pub(crate) use self::group::Group;
 pub(crate) use self::overlay::{Change, Overlay, Slot};
 pub(crate) use self::part::Part;

@@ -120,6 +120,14 @@ impl<K, S> Overlay<K, S> {
         (0..self.touched.len() as u32).map(Slot)
     }
 
+    /// Says what a store has of an own key.
+    pub(crate) fn set_before(&mut self, slot: Slot, before: (S, Due)) {
+        let own = self.get(slot).and_then(Touched::own);
+        if let Some(own) = own.and_then(|own| self.own.get_mut(own)) {
+            own.before = Some(before);
+        }
+    }
+
     /// One of the own keys, to be detached from its batch.
     pub(crate) fn own_mut(&mut self, index: usize) -> Option<&mut Own<K, S>> {
         self.own.get_mut(index)
@@ -170,28 +178,30 @@ impl<K, S> Overlay<K, S> {
 
 impl<K: Hash + Eq, S> Overlay<K, S> {
     /// The slot of an own key, if it was touched.
-    pub(crate) fn find_own(&self, hash: u64, key: &K) -> Option<Slot> {
+    pub(crate) fn find_own(&self, key: &K) -> Option<Slot> {
+        self.find_hashed(hash(key), key)
+    }
+
+    fn find_hashed(&self, hash: u64, key: &K) -> Option<Slot> {
         let same = |index: &u32| self.own.get(*index as usize).is_some_and(|own| own.key == *key);
         self.by_key.find(hash, same).and_then(|index| self.own.get(*index as usize)).map(|own| own.slot)
     }
 
-    /// A slot for a key that is in no table and was not touched before.
+    /// A slot for a key that is in no table and was not touched before; `before` is what a store has of it.
     ///
     /// # Errors
     /// As [`touch`](Self::touch).
-    pub(crate) fn add_own(
-        &mut self,
-        hash_of_key: u64,
-        group: u8,
-        key: K,
-        before: Option<(S, Due)>,
-    ) -> Result<Slot> {
+    pub(crate) fn add_own(&mut self, group: u8, key: K, before: Option<(S, Due)>) -> Result<Slot> {
+        self.add_hashed(hash(&key), group, key, before)
+    }
+
+    fn add_hashed(&mut self, hash_of: u64, group: u8, key: K, before: Option<(S, Due)>) -> Result<Slot> {
         let index = self.own.len() as u32;
         let slot = self.push(group, true, index)?;
         self.own.push(Own { key, before, slot });
         let own = &self.own;
         let hasher = |index: &u32| own.get(*index as usize).map_or(0, |own| hash(&own.key));
-        self.by_key.insert_unique(hash_of_key, index, hasher);
+        self.by_key.insert_unique(hash_of, index, hasher);
         Ok(slot)
     }
 
@@ -210,9 +220,9 @@ impl<K: Hash + Eq, S> Overlay<K, S> {
         {
             return self.touch(group, place, entry);
         }
-        match self.find_own(hash, key) {
+        match self.find_hashed(hash, key) {
             Some(slot) => Ok(slot),
-            None => self.add_own(hash, group, key.clone(), None),
+            None => self.add_hashed(hash, group, key.clone(), None),
         }
     }
 
@@ -227,6 +237,6 @@ impl<K: Hash + Eq, S> Overlay<K, S> {
         {
             return self.touch(group, place, entry).map(Some);
         }
-        Ok(self.find_own(hash, key))
+        Ok(self.find_hashed(hash, key))
     }
 }
