@@ -20,6 +20,8 @@ mod receivers;
 mod rates;
 #[path = "spark_fixtures/runs.rs"]
 mod runs;
+#[path = "spark_fixtures/windows.rs"]
+mod windows;
 
 use std::panic::catch_unwind;
 

@@ -24,6 +24,11 @@ pub(crate) struct Case {
     // The batch, from 1, whose Rdd cannot be generated.
     error_at_batch: Option<u64>,
     expected_times_ms: Option<Vec<u64>>,
+    // What Spark says.
+    error: Option<String>,
+    // Where what Spark gives is a mistake of Spark's: what is right.
+    #[serde(default)]
+    correct: Value,
     pub(crate) expected_partitions_per_batch: Option<usize>,
 }
 
@@ -74,11 +79,27 @@ impl Case {
         self.run(&ssc, &drawn);
     }
 
+    /// The error that is expected.
+    pub(crate) fn expected_error(&self) -> &str {
+        self.error.as_deref().unwrap_or_default()
+    }
+
     /// Runs as many batches as are expected, and the one that fails behind them, if there is one.
     pub(crate) fn run<U: Wire + Serialize>(&self, ssc: &StreamingContext, drawn: &DStream<U>) {
-        let expected: Vec<Vec<Value>> = Self::read(&self.expected);
+        self.run_every(ssc, drawn, 1);
+    }
+
+    /// As [`run`](Self::run), for a stream that has an Rdd every `batches` batches.
+    pub(crate) fn run_every<U: Wire + Serialize>(
+        &self,
+        ssc: &StreamingContext,
+        drawn: &DStream<U>,
+        batches: usize,
+    ) {
+        let right = if self.correct.is_null() { &self.expected } else { &self.correct };
+        let expected: Vec<Vec<Value>> = Self::read(right);
         let collected = collect_batches(drawn);
-        run_batches(ssc, expected.len() as u64).unwrap();
+        run_batches(ssc, (expected.len() * batches) as u64).unwrap();
         if let Some(batch) = self.error_at_batch {
             assert_eq!(
                 batch,

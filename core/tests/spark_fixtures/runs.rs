@@ -1,7 +1,7 @@
 //! Which test runs which case of the fixtures.
 
 use super::case::Case;
-use super::{engine, frames, operators, rates, receivers};
+use super::{engine, frames, operators, rates, receivers, windows};
 
 /// Suite, case, and the test of it.
 pub(crate) const RUNS: &[(&str, &str, fn(&Case))] = &[
@@ -76,6 +76,62 @@ pub(crate) const RUNS: &[(&str, &str, fn(&Case))] = &[
     ),
     ("observed on real PySpark 3.5.6", "pprint more than 10", frames::more_than_ten),
     ("observed on real Spark 3.5.6 (Scala, ManualClock)", "reduce empty", operators::reduce),
+    ("WindowOperationsSuite", "basic window", windows::window_of_two),
+    ("WindowOperationsSuite", "tumbling", windows::tumbling),
+    ("WindowOperationsSuite", "reduceByKeyAndWindow basic reduction", windows::reduce_by_key),
+    ("WindowOperationsSuite", "reduceByKeyAndWindow inverse basic reduction", windows::reduce_by_key_inverse),
+    ("WindowOperationsSuite", "reduceByKeyAndWindow value added to key", windows::reduce_by_key),
+    (
+        "WindowOperationsSuite",
+        "reduceByKeyAndWindow inverse value added to key",
+        windows::reduce_by_key_inverse,
+    ),
+    ("WindowOperationsSuite", "reduceByKeyAndWindow key removed", windows::reduce_by_key),
+    ("WindowOperationsSuite", "reduceByKeyAndWindow larger slide", windows::reduce_by_key_every_other),
+    ("WindowOperationsSuite", "countByWindow", windows::count),
+    ("WindowOperationsSuite", "countByValueAndWindow", windows::count_by_value),
+    ("python test_dstream.py [K commit 043b0963]", "window count", windows::window_and_count),
+    ("python test_dstream.py [K commit 043b0963]", "countByWindow large", windows::count_of_five),
+    ("python test_dstream.py [K commit 043b0963]", "countByValueAndWindow", windows::count_by_value_of_five),
+    (
+        "python test_dstream.py [K commit 043b0963]",
+        "reduceByKeyAndWindow no inverse",
+        windows::keys_of_a_longer_slide,
+    ),
+    ("python test_dstream.py [K commit 043b0963]", "invalid windows", windows::neither_fits),
+    (
+        "observed on real Spark 3.5.6 (Scala, ManualClock)",
+        "reduceByWindow without inverse, empties",
+        windows::reduce,
+    ),
+    ("observed on real Spark 3.5.6 (Scala, ManualClock)", "nested windows", windows::nested),
+    (
+        "observed on real Spark 3.5.6 (Scala, ManualClock)",
+        "SPARK BUG: countByWindow slide>window",
+        windows::count_with_gaps,
+    ),
+    ("observed on real Spark 3.5.6 (Scala, ManualClock)", "groupByKeyAndWindow order", windows::group_by_key),
+    ("observed on real Spark 3.5.6 (Scala, ManualClock)", "countByValueAndWindow", windows::count_by_value),
+    (
+        "observed on real Spark 3.5.6 (Scala, ManualClock)",
+        "join stream with its window",
+        windows::join_with_its_window,
+    ),
+    (
+        "observed on real Spark 3.5.6 (Scala, ManualClock)",
+        "union of different slides",
+        windows::union_of_different_slides,
+    ),
+    (
+        "observed on real Spark 3.5.6 (Scala, ManualClock)",
+        "window not a multiple",
+        windows::a_length_that_does_not_fit,
+    ),
+    (
+        "observed on real Spark 3.5.6 (Scala, ManualClock)",
+        "inverse window slide not a multiple",
+        windows::a_slide_that_does_not_fit,
+    ),
 ];
 
 /// Suite, case, and the test of it in another package.

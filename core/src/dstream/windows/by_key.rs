@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::journal::{Journal, Piece, Pieces};
 use super::lane::Lane;
-use super::results::{Cells, Made};
+use super::results::{Cells, Made, Prepared};
 use super::settings::Settings;
 use super::shelf::PaneShelf;
 use crate::data::{Key, StableHasher, Wire, bucket};
@@ -42,7 +42,11 @@ pub(in crate::dstream) fn sliding<K: Key, V: Wire>(
         batches: Mutex::default(),
     });
     let kept = Arc::clone(&keeper);
-    let stream = parent.graph().draw(site, settings.slide, move |time, job| Ok(Some(kept.rdd(time, job))));
+    let stream = parent.graph().draw(site, settings.slide, move |time, job| {
+        let (cell, keeper) = (kept.cells.of(time), Arc::clone(&kept) as Arc<dyn Keeper>);
+        let node = Arc::new(Made { cell, time, site, partitions });
+        Ok(Some(Rdd::new(Prepared { node, keeper, time }, job)))
+    });
     parent.stream().add_child();
     (DStream::new(parent.graph(), stream), keeper)
 }
@@ -63,8 +67,10 @@ struct ByKey<K, V: Wire, F> {
 /// Which batches this operator has run.
 #[derive(Clone, Copy, Default)]
 struct Batches {
-    running: Option<BatchTime>,
+    // The last one that was begun, and whether all of it is there.
+    running: Option<(BatchTime, bool)>,
     committed: Option<BatchTime>,
+    over: Option<BatchTime>,
 }
 
 /// What the tasks of a batch work with.
@@ -81,11 +87,6 @@ struct Work<'a, K, V> {
 type Given<K, V> = (Option<Vec<(K, V)>>, Option<Vec<u8>>);
 
 impl<K: Key, V: Wire, F: Fn(V, V) -> V + Function> ByKey<K, V, F> {
-    fn rdd(&self, time: BatchTime, job: &Arc<Job>) -> Rdd<(K, V)> {
-        let (cell, site, partitions) = (self.cells.of(time), self.site, self.partitions);
-        Rdd::new(Made { cell, time, site, partitions }, job)
-    }
-
     /// The work of one task, which has a partition to itself.
     fn task(&self, work: &Work<'_, K, V>, partition: usize, task: &TaskContext) -> Result<Given<K, V>> {
         let mut lane = Borrowed::of(&self.lanes[partition]);
@@ -116,7 +117,8 @@ impl<K: Key, V: Wire, F: Fn(V, V) -> V + Function> ByKey<K, V, F> {
         self.journal.over(batch, committed);
         self.cells.over(batch);
         let mut batches = self.batches.lock();
-        if batches.running.take() == Some(batch) && committed {
+        batches.over = batches.over.max(Some(batch));
+        if batches.running.take() == Some((batch, true)) && committed {
             batches.committed = Some(batch);
         }
     }
@@ -158,6 +160,14 @@ impl<K: Key, V: Wire, F: Fn(V, V) -> V + Function> Keeper for ByKey<K, V, F> {
         if !time.is_due(self.parent.slide(), zero) {
             return Ok(false);
         }
+        let committed = {
+            let mut batches = self.batches.lock();
+            if batches.running == Some((time, true)) || batches.over >= Some(time) {
+                return Ok(true);
+            }
+            batches.running = Some((time, false));
+            batches.committed
+        };
         let span = self.settings.span(zero);
         let restored = self.journal.restored(span.before(span.due(time)));
         let rdd = if span.covers(time) { self.parent.rdd(time, job)? } else { None };
@@ -165,11 +175,6 @@ impl<K: Key, V: Wire, F: Fn(V, V) -> V + Function> Keeper for ByKey<K, V, F> {
         if let Some(brought) = &brought {
             brought.prepare(job)?;
         }
-        let committed = {
-            let mut batches = self.batches.lock();
-            batches.running = Some(time);
-            batches.committed
-        };
         let durable = self.journal.is_durable();
         let work = Work { span, time, committed, brought: brought.as_ref(), restored: &restored, durable };
         let (me, members, of) = (job.engine.me(), job.engine.members(), self.partitions);
@@ -186,6 +191,7 @@ impl<K: Key, V: Wire, F: Fn(V, V) -> V + Function> Keeper for ByKey<K, V, F> {
         if span.is_due(time) {
             self.cells.of(time).fill(of, windows);
         }
+        self.batches.lock().running = Some((time, true));
         Ok(true)
     }
 

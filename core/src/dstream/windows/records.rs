@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::journal::{Journal, Piece};
-use super::results::gone;
+use super::results::{Prepared, gone};
 use super::settings::Settings;
 use crate::data::Data;
 use crate::dstream::keeper::{BaseJob, BaseWanted, Keeper, Opening};
@@ -34,7 +34,11 @@ pub(in crate::dstream) fn recorded<T: Data>(
         journal: Journal::default(),
     });
     let kept = Arc::clone(&keeper);
-    let stream = parent.graph().draw(site, settings.slide, move |time, job| kept.rdd(time, job).map(Some));
+    let stream = parent.graph().draw(site, settings.slide, move |time, job| {
+        let node = kept.window(time, job)?;
+        let keeper = Arc::clone(&kept) as Arc<dyn Keeper>;
+        Ok(Some(Rdd::new(Prepared { node, keeper, time }, job)))
+    });
     parent.stream().add_child();
     (DStream::new(parent.graph(), stream), keeper)
 }
@@ -53,12 +57,14 @@ struct Kept<T> {
     committed: BTreeMap<BatchTime, Arc<Stored<T>>>,
     // Drawn or run, and not over.
     running: Option<(BatchTime, Arc<Stored<T>>)>,
+    // All of this batch is there.
+    done: Option<BatchTime>,
     over: Option<BatchTime>,
 }
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
-        Self { committed: BTreeMap::new(), running: None, over: None }
+        Self { committed: BTreeMap::new(), running: None, done: None, over: None }
     }
 }
 
@@ -68,7 +74,7 @@ impl<T: Data> Records<T> {
     }
 
     /// The window that ends at `time`; its newest batch may still have to run.
-    fn rdd(&self, time: BatchTime, job: &Arc<Job>) -> Result<Rdd<T>> {
+    fn window(&self, time: BatchTime, job: &Arc<Job>) -> Result<Arc<dyn Node<T>>> {
         let span = self.span()?;
         if self.kept.lock().over.is_some_and(|over| time <= over) {
             return Err(gone(self.site, time));
@@ -86,9 +92,9 @@ impl<T: Data> Records<T> {
         if keyed && let Some(newest) = newest {
             let members = job.engine.members();
             let owners = (0..first).map(|partition| newest.owner(partition, members)).collect();
-            return Ok(Rdd::new(Zipped { parents, partitions: first, owners }, job));
+            return Ok(Arc::new(Zipped { parents, partitions: first, owners }));
         }
-        Ok(Rdd::union_of(parents, job))
+        Ok(Rdd::union_of(parents, job).node())
     }
 
     /// The place for the records of the batch that runs.
@@ -138,6 +144,7 @@ impl<T: Data> Records<T> {
         kept.over = kept.over.max(Some(batch));
         if let Some((running, stored)) = kept.running.take_if(|(running, _)| *running <= batch)
             && running == batch
+            && kept.done == Some(batch)
             && committed
         {
             kept.committed.insert(batch, stored);
@@ -174,6 +181,13 @@ impl<T: Data> Keeper for Records<T> {
         if !time.is_due(self.parent.slide(), self.parent.zero()?) {
             return Ok(false);
         }
+        {
+            let mut kept = self.kept.lock();
+            if kept.done == Some(time) || kept.over >= Some(time) {
+                return Ok(true);
+            }
+            kept.done = None;
+        }
         let span = self.span()?;
         self.restore(span, time, job)?;
         // What the batch before needed last goes now, outside of the lock: it may be large.
@@ -203,6 +217,7 @@ impl<T: Data> Keeper for Records<T> {
         });
         newest.fill(parts);
         self.journal.run(time, pieces);
+        self.kept.lock().done = Some(time);
         Ok(true)
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use crate::data::Kept;
+use crate::dstream::keeper::Keeper;
 use crate::rdd::{Job, Node, Part, spread};
 use crate::runtime::{Site, TaskContext};
 use crate::words::{BatchTime, Error, Result};
@@ -89,6 +90,36 @@ impl<T: Send + Sync + 'static> Node<T> for Made<T> {
             Some(records) => Ok(Box::new(Kept { records, at: 0 })),
             None => Err(gone(self.site, self.time)),
         }
+    }
+}
+
+/// An Rdd of a window, which is made before it is read: a function of `transform` may read it while the batch is drawn.
+pub(super) struct Prepared<T> {
+    pub(super) node: Arc<dyn Node<T>>,
+    pub(super) keeper: Arc<dyn Keeper>,
+    pub(super) time: BatchTime,
+}
+
+impl<T: 'static> Node<T> for Prepared<T> {
+    fn partitions(&self) -> usize {
+        self.node.partitions()
+    }
+
+    fn owner(&self, partition: usize, members: u32) -> u32 {
+        self.node.owner(partition, members)
+    }
+
+    fn keyed(&self) -> bool {
+        self.node.keyed()
+    }
+
+    fn prepare(&self, job: &Arc<Job>) -> Result<()> {
+        self.keeper.run(self.time, job)?;
+        self.node.prepare(job)
+    }
+
+    fn open(&self, partition: usize, task: &TaskContext) -> Result<Part<T>> {
+        self.node.open(partition, task)
     }
 }
 
