@@ -24,6 +24,7 @@ pages! {
     word_count: "src/word-count.md",
     model: "src/model.md",
     operators: "src/operators.md",
+    event_time: "src/event-time.md",
     files: "src/files.md",
     receivers: "src/receivers.md",
     back_pressure: "src/back-pressure.md",

@@ -54,7 +54,9 @@ pub use crate::data::{Chunk, Chunks, Data, Key, KeyGroup, Wire};
 pub use crate::data::{
     Separator, Split, SplitAsciiWhitespace, SplitLines, SplitN, SplitWhitespace, Text, TextBlock, TextLines,
 };
-pub use crate::dstream::{DStream, MapWithStateStream, StateReader, StateScan};
+pub use crate::dstream::{
+    DStream, EventResults, EventStream, EventWindows, MapWithStateStream, StateReader, StateScan,
+};
 pub use crate::ingest::{RddQueue, Sender};
 pub use crate::metrics::{
     BatchInfo, Event, InputInfo, OutputOperationInfo, ReceiverInfo, ReceiverState, StreamingListener,

@@ -1,9 +1,10 @@
 //! A plan of streams gives the same on one member and on several.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use tidemill::testing::{Collected, collect_batches, input_batches, members, run_batches};
-use tidemill::{DStream, StreamingContext, Wire};
+use tidemill::{DStream, EventTime, StreamingContext, WatermarkSpec, Wire};
 
 /// What one stream gave, once the batches have run.
 type Later = Box<dyn Fn() -> String>;
@@ -58,9 +59,27 @@ fn all_of_them(ssc: &StreamingContext) -> Vec<String> {
             &ssc.transform(&streams, |rdds, _| rdds[2].union(&rdds[0]).sort_by(|n| *n, false)),
         ),
     ];
+    let given = given.into_iter().chain(in_event_time(ssc, &numbers)).collect::<Vec<_>>();
     run_batches(ssc, 3).unwrap();
     ssc.stop(true).unwrap();
     given.iter().map(|given| given()).collect()
+}
+
+/// Numbers are their own times.
+fn in_event_time(ssc: &StreamingContext, numbers: &DStream<i64>) -> Vec<Later> {
+    let later_ones = input_batches(ssc, 2, vec![vec![30], vec![], vec![2]]);
+    let events = numbers
+        .union(&later_ones)
+        .event_time(WatermarkSpec::new(), |n| EventTime::from_millis(n.unsigned_abs()))
+        .map(|n| (n % 4 % 3, n));
+    let tumbling = events.tumbling_windows(Duration::from_millis(5)).group_by_key();
+    let sessions = events.session_windows(Duration::from_millis(3)).reduce_by_key(|a, b| a + b);
+    vec![
+        later("tumbling_windows", &tumbling),
+        later("late", &tumbling.late()),
+        later("session_windows", &sessions),
+        later("deduplicate", &numbers.deduplicate(Duration::from_secs(2), |n| n % 10)),
+    ]
 }
 
 #[test]

@@ -26,6 +26,8 @@ mod transform;
 mod union;
 
 // What is remembered for each key.
+mod deduplicate;
+mod event;
 mod map_with_state;
 mod update_state_by_key;
 
@@ -50,6 +52,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
+pub use self::event::{EventResults, EventStream, EventWindows};
 pub(crate) use self::graph::{
     DEAD_LETTERS, DeadLetterOutput, Generated, Graph, Kept, OutputOperation, Phase,
 };

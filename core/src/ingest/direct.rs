@@ -243,6 +243,10 @@ where
         (self.input.home(&self.planned[partition]) % u64::from(members)) as u32
     }
 
+    fn lane(&self, partition: usize) -> u64 {
+        self.input.lane(&self.planned[partition])
+    }
+
     fn prepare(&self, job: &Arc<Job>) -> Result<()> {
         job.note_reads(&self.reads);
         Ok(())

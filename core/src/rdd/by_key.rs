@@ -154,6 +154,10 @@ impl<T> Node<T> for InPlace<T> {
         self.0.known_count()
     }
 
+    fn lane(&self, partition: usize) -> u64 {
+        self.0.lane(partition)
+    }
+
     fn prepare(&self, job: &Arc<Job>) -> Result<()> {
         self.0.prepare(job)
     }

@@ -52,6 +52,10 @@ impl<T: Wire, U: Data, F: Fn(&T) -> Result<U, BoxError> + Function> Node<U> for 
         self.up.owner(partition, members)
     }
 
+    fn lane(&self, partition: usize) -> u64 {
+        self.up.lane(partition)
+    }
+
     fn prepare(&self, job: &Arc<Job>) -> Result<()> {
         job.note_reads(&self.reads);
         self.up.prepare(job)

@@ -99,7 +99,7 @@ pub(crate) use self::by_group::{
 pub use self::elements::Elements;
 pub use self::flat_map::Emitter;
 pub(crate) use self::job::{Engine, Job};
-pub(crate) use self::node::{Node, Part, Pull, spread};
+pub(crate) use self::node::{Narrow, Node, Operator, Part, Pull, spread};
 pub(crate) use self::output::{OutputScope, Saved};
 pub use self::persist::StorageLevel;
 pub(crate) use self::rejects::{Counted, Found, Reader, Reads, RejectedReader};

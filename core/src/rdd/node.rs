@@ -24,6 +24,13 @@ pub(crate) trait Node<T>: Send + Sync {
         false
     }
 
+    /// Names the source that the elements of `partition` came from, the same in every batch: the parts of a stream whose times
+    /// go on by themselves. Where nothing is known, as behind a shuffle, all are of one source.
+    fn lane(&self, partition: usize) -> u64 {
+        let _ = partition;
+        0
+    }
+
     /// Runs the shuffles that this node depends on. Called on the job's thread, by every member in the same order.
     fn prepare(&self, job: &Arc<Job>) -> Result<()>;
 
@@ -75,6 +82,10 @@ impl<T: 'static, U: 'static, O: Operator<T, U>> Node<U> for Narrow<T, O> {
 
     fn keyed(&self) -> bool {
         self.operator.keeps_keys() && self.up.keyed()
+    }
+
+    fn lane(&self, partition: usize) -> u64 {
+        self.up.lane(partition)
     }
 
     fn prepare(&self, job: &Arc<Job>) -> Result<()> {

@@ -127,6 +127,10 @@ impl<T: Data> Node<T> for Persisted<T> {
         self.up.keyed()
     }
 
+    fn lane(&self, partition: usize) -> u64 {
+        self.up.lane(partition)
+    }
+
     fn prepare(&self, job: &Arc<Job>) -> Result<()> {
         self.up.prepare(job)
     }

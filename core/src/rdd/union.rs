@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::node::{Node, Part};
 use super::{Job, Rdd};
-use crate::data::Data;
+use crate::data::{Data, drawn};
 use crate::runtime::TaskContext;
 use crate::words::{Error, Result};
 
@@ -42,10 +42,15 @@ struct Union<T> {
 
 impl<T> Union<T> {
     /// Whose partition it is, and which.
-    fn find(&self, mut partition: usize) -> Option<(&Arc<dyn Node<T>>, usize)> {
-        for parent in &self.parents {
+    fn find(&self, partition: usize) -> Option<(&Arc<dyn Node<T>>, usize)> {
+        self.place(partition).map(|(_, parent, partition)| (parent, partition))
+    }
+
+    /// The number of the parent too, from 1.
+    fn place(&self, mut partition: usize) -> Option<(u64, &Arc<dyn Node<T>>, usize)> {
+        for (number, parent) in (1..).zip(&self.parents) {
             if partition < parent.partitions() {
-                return Some((parent, partition));
+                return Some((number, parent, partition));
             }
             partition -= parent.partitions();
         }
@@ -60,6 +65,10 @@ impl<T: 'static> Node<T> for Union<T> {
 
     fn owner(&self, partition: usize, members: u32) -> u32 {
         self.find(partition).map_or(0, |(parent, partition)| parent.owner(partition, members))
+    }
+
+    fn lane(&self, partition: usize) -> u64 {
+        self.place(partition).map_or(0, |(number, parent, partition)| drawn(parent.lane(partition), number))
     }
 
     fn prepare(&self, job: &Arc<Job>) -> Result<()> {
@@ -121,6 +130,22 @@ mod tests {
         let known = Rdd::parallelize(&job(1), vec![1, 2, 3], 2);
         assert_eq!(known.union(&known).node().known_count(), Some(6));
         assert_eq!(known.union(&known.filter(|_| true)).node().known_count(), None);
+    }
+
+    #[test]
+    fn each_parent_is_a_source_of_its_own_however_many_partitions_it_has() {
+        let lanes = |partitions: [usize; 3]| {
+            let job = job(1);
+            let [a, b, c] = partitions.map(|count| Rdd::parallelize(&job, vec![0; count], count));
+            let all = a.union(&b.map(|n| n + 1)).filter(|_| true).union(&c.cache());
+            (0..all.num_partitions()).map(|partition| all.node().lane(partition)).collect::<Vec<u64>>()
+        };
+        let [a, b, c] = lanes([1, 1, 1])[..] else { panic!("three partitions") };
+        assert!(a != b && b != c && c != a);
+        assert_eq!(lanes([2, 1, 3]), [a, a, b, c, c, c]);
+        let shuffled =
+            Rdd::parallelize(&job(1), vec![(1, 1)], 2).union(&Rdd::parallelize(&job(1), vec![], 2));
+        assert_eq!(shuffled.reduce_by_key(|a, _| a).node().lane(1), 0);
     }
 
     #[test]

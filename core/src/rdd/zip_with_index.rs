@@ -68,6 +68,10 @@ impl<T: Data> Node<(T, u64)> for ZipWithIndex<T> {
         self.up.owner(partition, members)
     }
 
+    fn lane(&self, partition: usize) -> u64 {
+        self.up.lane(partition)
+    }
+
     fn prepare(&self, job: &Arc<Job>) -> Result<()> {
         self.up.prepare(job)?;
         let identity = std::ptr::from_ref(self).addr();

@@ -136,6 +136,14 @@ pub trait DirectInput: Send + Sync + 'static {
         0
     }
 
+    /// Ranges of the same lane come from the same part of the source, such as a partition of Kafka, in which records stand in
+    /// about the order of their times. In event time the slowest lane holds back the watermark: see
+    /// [`WatermarkSpec`](crate::WatermarkSpec). For a source without such parts all ranges are of one lane.
+    fn lane(&self, range: &Self::Range) -> u64 {
+        let _ = range;
+        0
+    }
+
     /// commit(t) is durable: mirror it for lag tools, forget caches. May be called again after a crash.
     ///
     /// # Errors

@@ -28,6 +28,11 @@ pub(crate) trait Logic<K: Key, V: Wire, S: Wire>: Send + Sync + 'static {
         out: &mut Vec<Self::Out>,
     ) -> Result<()>;
 
+    /// Whether a job without a checkpoint directory is refused: where what is forgotten in a restart is more than a window.
+    fn must_checkpoint(&self) -> bool {
+        true
+    }
+
     /// When a state is due that the user gave for the beginning, of a job whose first batch is that of `first`.
     fn initial_due(&self, _first: BatchTime) -> Due {
         Due::NEVER

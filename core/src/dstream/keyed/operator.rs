@@ -90,6 +90,13 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keyed<K, V, S, L> {
         DStream::new(graph, stream)
     }
 
+    /// The stream of what the logic gives, of an operator that is part of the plan under its uid.
+    pub(crate) fn kept_outputs(self: &Arc<Self>, graph: &Arc<Graph>) -> DStream<L::Out> {
+        let outputs = self.outputs(graph);
+        self.keep(&outputs);
+        outputs
+    }
+
     /// The stream of all states, as each batch leaves them.
     pub(crate) fn states(&self, graph: &Arc<Graph>, site: Site) -> DStream<(K, S)> {
         let me = Weak::clone(&self.me);
@@ -236,7 +243,7 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keeper for Keyed<K, V, S, L> {
     }
 
     fn must_checkpoint(&self) -> bool {
-        true
+        self.plan.logic.must_checkpoint()
     }
 
     fn open(&self, opening: &Opening<'_>) -> Result<()> {
