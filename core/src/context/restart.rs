@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::StreamingContext;
 use crate::dstream::{BaseWanted, Opening};
 use crate::ledger::{
-    Claim, History, Identity, KeeperDeltas, Ledger, Line, MemberBase, Terms, base_folder, put_manifest,
-    replay, take_over,
+    Claim, History, Identity, KeeperDeltas, KeptState, Ledger, Line, MemberBase, Terms, base_folder,
+    put_manifest, replay, take_over,
 };
 use crate::rdd::Job;
 use crate::runtime::Site;
@@ -135,7 +135,7 @@ impl StreamingContext {
                 committed: manifest.committed,
             })?;
         }
-        let done: Vec<Option<BatchTime>> = manifest.keepers.iter().map(|state| state.done()).collect();
+        let done: Vec<Option<BatchTime>> = manifest.keepers.iter().map(KeptState::done).collect();
         replay(storage, history, |batch, mut all| {
             for ((kept, state), done) in keepers.iter().zip(&manifest.keepers).zip(&done) {
                 // A batch that is in all its bases.
@@ -193,7 +193,7 @@ impl StreamingContext {
         for (member, told) in (0..).zip(of_members) {
             for (index, bases) in told {
                 let Some(state) = manifest.keepers.get_mut(index as usize) else { continue };
-                bases.into_iter().for_each(|base| state.take(MemberBase { epoch, member, base }));
+                bases.into_iter().for_each(|base| state.take(&MemberBase { epoch, member, base }));
             }
         }
         if !upgraded.is_empty() {

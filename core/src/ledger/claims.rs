@@ -104,7 +104,7 @@ impl Terms {
                     "the checkpoint has state of {} under the uid `{uid}`, which is {} now: choose another uid, or set \
                      `{} = accept` to begin anew without it",
                     kept.site,
-                    self.kind_of(claim),
+                    claim.operator,
                     keys::STATE_MISMATCH.name()
                 )
             });
@@ -120,10 +120,6 @@ impl Terms {
         })
     }
 
-    fn kind_of(&self, claim: &Claim) -> String {
-        format!("{}, here", claim.operator)
-    }
-
     fn unasked(&self, kept: &KeptState) -> String {
         let asked: Vec<String> =
             self.claims.iter().map(|claim| format!("`{}` of {}", claim.uid, claim.site())).collect();
@@ -132,7 +128,7 @@ impl Terms {
              the operator that goes on with it this name by `.uid(\"{}\")`, or set `{} = accept` to drop it",
             kept.site,
             kept.uid,
-            listed(asked),
+            listed(&asked),
             kept.uid,
             keys::STATE_MISMATCH.name()
         )
@@ -171,12 +167,12 @@ fn without_state(claim: &Claim, unclaimed: &[&KeptState]) -> String {
         "the checkpoint has no state under the uid `{}`; what it has and nobody asks for: {}: name the operator as it was \
          by `.uid(…)`, or set `{} = accept` to begin anew",
         claim.uid,
-        listed(others),
+        listed(&others),
         keys::STATE_MISMATCH.name()
     )
 }
 
-fn listed(all: Vec<String>) -> String {
+fn listed(all: &[String]) -> String {
     if all.is_empty() { "nothing".into() } else { all.join(", ") }
 }
 

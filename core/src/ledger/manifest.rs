@@ -99,7 +99,7 @@ impl KeptState {
     }
 
     /// Takes in a base, which replaces what there was of its groups, unless that is newer.
-    pub(crate) fn take(&mut self, new: MemberBase) {
+    pub(crate) fn take(&mut self, new: &MemberBase) {
         let mut all = Vec::new();
         let mut open = vec![new.base.groups.clone()];
         for old in std::mem::take(&mut self.bases) {
@@ -112,7 +112,7 @@ impl KeptState {
                 );
             }
         }
-        all.extend(open.into_iter().filter(|range| !range.is_empty()).map(|range| part(&new, range)));
+        all.extend(open.into_iter().filter(|range| !range.is_empty()).map(|range| part(new, range)));
         all.sort_by_key(|of| of.base.groups.start);
         self.bases = all;
     }
@@ -167,13 +167,13 @@ mod tests {
     fn deltas_are_needed_behind_the_oldest_base_once_there_is_one_of_each_group() {
         let mut kept = kept();
         assert_eq!(kept.done(), None);
-        kept.take(base(0..64, Some(5000)));
+        kept.take(&base(0..64, Some(5000)));
         assert_eq!(kept.done(), None, "half of the groups have no base");
-        kept.take(base(64..128, Some(7000)));
+        kept.take(&base(64..128, Some(7000)));
         assert_eq!(kept.done(), Some(at(5000)));
-        kept.take(base(0..63, Some(9000)));
+        kept.take(&base(0..63, Some(9000)));
         assert_eq!(kept.done(), Some(at(5000)), "group 63 is still the old one");
-        kept.take(base(63..64, Some(9000)));
+        kept.take(&base(63..64, Some(9000)));
         assert_eq!(kept.done(), Some(at(7000)));
     }
 
@@ -181,7 +181,7 @@ mod tests {
     fn an_operator_that_came_later_needs_nothing_from_before() {
         let mut kept = KeptState { since: Some(at(3000)), ..kept() };
         assert_eq!(kept.done(), Some(at(3000)));
-        kept.take(base(0..128, Some(4000)));
+        kept.take(&base(0..128, Some(4000)));
         assert_eq!(kept.done(), Some(at(4000)));
     }
 
@@ -195,7 +195,7 @@ mod tests {
             build: "0.1.0".into(),
         };
         let mut kept = kept();
-        kept.take(base(0..128, Some(4000)));
+        kept.take(&base(0..128, Some(4000)));
         let (committed, planned) = (Some(at(6000)), Some(at(7000)));
         let manifest =
             Manifest { identity, epoch: Epoch(2), from: 17, committed, planned, keepers: vec![kept] };
@@ -218,7 +218,7 @@ mod tests {
                     let of_group: &mut Option<BatchTime> = &mut newest[usize::from(group)];
                     *of_group = (*of_group).max(Some(at(applied)));
                 }
-                kept.take(base(groups, Some(applied)));
+                kept.take(&base(groups, Some(applied)));
             }
             for (group, newest) in (0u8..).zip(newest) {
                 let of_group: Vec<_> = kept.bases.iter().filter(|of| of.base.groups.contains(&group)).collect();

@@ -27,7 +27,7 @@ pub(crate) use self::cleaning::{put_manifest, sweep};
 pub(crate) use self::entry::{
     DeltaObject, Deltas, Entry, Identity, KeeperDeltas, PlannedInput, SavedOutput, delta_object,
 };
-pub(crate) use self::manifest::{Manifest, MemberBase};
+pub(crate) use self::manifest::{KeptState, Manifest, MemberBase};
 pub(crate) use self::takeover::{History, identity, replay, take_over};
 use crate::storage::{MemoryStorage, Put, PutMode, Storage};
 use crate::words::{BatchTime, Epoch, Error, Result};

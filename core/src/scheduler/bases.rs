@@ -11,13 +11,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::batch::guarded;
+use super::desk::{Desk, Sweep, Work, run};
 use super::driver::Driver;
 use crate::dstream::{BaseJob, BaseWanted};
-use crate::ledger::{History, Ledger, Manifest, MemberBase, base_folder, manifest_path, put_manifest, sweep};
+use crate::ledger::{History, Ledger, Manifest, MemberBase, base_folder, manifest_path};
 use crate::rdd::{Engine, Job};
 use crate::runtime::{Monitor, spawn_own};
 use crate::state::StateBase;
-use crate::storage::Storage;
 use crate::words::{BatchTime, Error, Result};
 
 /// So many bytes of deltas are worth a look for bases: fewer would make many small objects, each with a sync of its own.
@@ -40,38 +40,6 @@ pub(super) type Told = Vec<(u32, Vec<StateBase>)>;
 pub(crate) struct Bases {
     desk: Arc<Monitor<Desk>>,
     state: Mutex<State>,
-}
-
-/// What the driver and the thread hand each other.
-#[derive(Default)]
-struct Desk {
-    work: Option<Work>,
-    busy: bool,
-    done: Option<Done>,
-    ended: bool,
-}
-
-/// One piece of work.
-#[derive(Default)]
-struct Work {
-    jobs: Vec<(u32, BaseJob)>,
-    manifest: Option<(u64, Vec<u8>)>,
-    /// What can go, the oldest first.
-    gone: Vec<String>,
-    sweep: Option<Sweep>,
-}
-
-/// What an earlier run may have left behind goes, except what is named.
-struct Sweep {
-    named: BTreeSet<String>,
-    manifest: Manifest,
-    manifests: [u64; 2],
-}
-
-#[derive(Default)]
-struct Done {
-    bases: Vec<(u32, Result<Vec<StateBase>>)>,
-    manifest: Option<(u64, Result<()>)>,
 }
 
 struct State {
@@ -185,7 +153,7 @@ impl Bases {
         for (keeper, result) in done.bases {
             match result {
                 Ok(bases) => {
-                    let written: u64 = bases.iter().map(|base| base.bytes).sum();
+                    let written: u64 = bases.iter().map(|base| state.written_of(base)).sum();
                     let allowed = state.allowed.remove(&keeper).unwrap_or_default();
                     if let Some(credit) = state.credits.get_mut(keeper as usize) {
                         // What was not used is not kept, what was too much is.
@@ -226,7 +194,7 @@ impl Bases {
                 let Some(kept) = state.next.keepers.get_mut(keeper as usize) else { continue };
                 for base in bases {
                     state.objects.extend(base.objects.iter().cloned());
-                    kept.take(MemberBase { epoch: ledger.epoch(), member, base });
+                    kept.take(&MemberBase { epoch: ledger.epoch(), member, base });
                     state.fresh = true;
                 }
             }
@@ -235,6 +203,12 @@ impl Bases {
 }
 
 impl State {
+    /// About how many bytes of a base are new: it may name objects again that were there.
+    fn written_of(&self, base: &StateBase) -> u64 {
+        let new = base.objects.iter().filter(|object| !self.objects.contains(*object)).count() as u64;
+        base.bytes * new / (base.objects.len() as u64).max(1)
+    }
+
     /// Notes how a piece of work went.
     fn failed(&mut self, failed: bool) {
         if failed {
@@ -392,45 +366,6 @@ impl Bases {
 impl Drop for Bases {
     fn drop(&mut self) {
         self.desk.change(|desk| desk.ended = true);
-    }
-}
-
-/// Does what the driver lays on the desk.
-fn run(desk: &Monitor<Desk>, storage: &Arc<dyn Storage>) {
-    loop {
-        let work = desk.wait(|desk| match desk.work.take() {
-            Some(work) => {
-                desk.busy = true;
-                Some(Some(work))
-            }
-            None => desk.ended.then_some(None),
-        });
-        let Some(work) = work else { return };
-        let done = work.run(storage);
-        desk.change(|desk| {
-            desk.busy = false;
-            desk.done = done;
-        });
-    }
-}
-
-impl Work {
-    fn run(self, storage: &Arc<dyn Storage>) -> Option<Done> {
-        let has_result = self.manifest.is_some() || !self.jobs.is_empty();
-        let bases =
-            self.jobs.into_iter().map(|(keeper, job)| (keeper, guarded(|| job(&**storage)))).collect();
-        let manifest = self
-            .manifest
-            .map(|(number, bytes)| (number, guarded(|| put_manifest(&**storage, number, &bytes))));
-        let removed = guarded(|| self.gone.iter().try_for_each(|path| storage.delete(path)));
-        let swept = self.sweep.map_or(Ok(()), |Sweep { named, manifest, manifests }| {
-            guarded(|| sweep(&**storage, &manifest, manifests, &named))
-        });
-        if let Err(error) = removed.and(swept) {
-            // It is found at the next start.
-            tracing::warn!(error = %error.chain(), "what is not needed any more could not be removed");
-        }
-        has_result.then_some(Done { bases, manifest })
     }
 }
 

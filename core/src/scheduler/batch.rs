@@ -84,12 +84,12 @@ impl Driver {
         info.failure_reason = failure.as_ref().map(Error::chain);
         let stopping = failure.is_some() && (unsafe_to_skip || !self.skip_failed);
         let mut committed = Ok(());
-        if !stopping {
+        if stopping {
+            self.graph.keepers().iter().for_each(|kept| kept.keeper.abandon(time));
+        } else {
             // A batch that is skipped leaves nothing behind but its mark.
             let saved = if failure.is_some() { &[] } else { &saved[..] };
             committed = self.commit(time, &job, info.failure_reason.clone(), saved);
-        } else {
-            self.graph.keepers().iter().for_each(|kept| kept.keeper.abandon(time));
         }
         account.close();
         if let Err(error) = &committed {

@@ -100,7 +100,7 @@ fn what_is_written_down_is_bounded_and_a_restart_reads_little() {
     let ssc = local_with(Conf::new());
     let sums = job(&ssc, Some(&storage));
     run_batches(&ssc, 1).unwrap();
-    assert_eq!(sums.from_bases(), 8);
+    assert_eq!(sums.found_in_bases(), 8);
     let replayed = sums.replayed();
     assert!(replayed.len() < 200, "{} batches were read again", replayed.len());
     assert_eq!(sums::together(vec![sums.sums()]), expected(1..=801));
@@ -170,7 +170,7 @@ fn state_of_another_version_is_written_down_whole_before_the_first_batch() {
     let sums = job(&ssc, Some(&storage));
     sums.version.store(2, std::sync::atomic::Ordering::Relaxed);
     run_batches(&ssc, 1).unwrap();
-    assert_eq!((sums.from_bases(), sums.replayed()), (8, vec![4, 5]));
+    assert_eq!((sums.found_in_bases(), sums.replayed()), (8, vec![4, 5]));
     assert_eq!(sums::together(vec![sums.sums()]), expected(1..=6));
 }
 

@@ -8,10 +8,11 @@ mod account;
 mod bases;
 mod batch;
 mod checkpoint;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod checkpoint_tests;
 mod clock;
 mod control;
+mod desk;
 mod driver;
 
 pub(crate) use self::bases::Bases;

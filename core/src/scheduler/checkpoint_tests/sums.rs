@@ -73,7 +73,7 @@ impl Sums {
     }
 
     /// How many partitions were found in bases.
-    pub(super) fn from_bases(&self) -> usize {
+    pub(super) fn found_in_bases(&self) -> usize {
         self.state.lock().bases
     }
 }
