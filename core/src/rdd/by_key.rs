@@ -100,11 +100,20 @@ pub(crate) fn each_owned<T: Clone>(up: &mut Pull<T>, mut each: impl FnMut(T) -> 
 /// Puts every element into a table: `owned` where the chunk is ours, `lent` where it is not, so that a key which the table
 /// has already is not cloned.
 pub(crate) fn tabled<T, K: Hash + Eq, C>(
+    up: Pull<T>,
+    owned: impl Fn(&mut Table<K, C>, T),
+    lent: impl Fn(&mut Table<K, C>, &T),
+) -> Result<Table<K, C>> {
+    tabled_in(Table::with_capacity(0), up, owned, lent)
+}
+
+/// As [`tabled`], into a table that is there.
+pub(crate) fn tabled_in<T, K: Hash + Eq, C>(
+    mut table: Table<K, C>,
     mut up: Pull<T>,
     owned: impl Fn(&mut Table<K, C>, T),
     lent: impl Fn(&mut Table<K, C>, &T),
 ) -> Result<Table<K, C>> {
-    let mut table = Table::with_capacity(0);
     while let Some(chunk) = up.next()? {
         match chunk {
             Chunk::Own(elements) => {

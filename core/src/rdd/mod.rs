@@ -92,7 +92,7 @@ use std::sync::Arc;
 
 pub use self::accumulator::{Accumulate, Accumulator};
 pub use self::broadcast::Broadcast;
-pub(crate) use self::brought::Brought;
+pub(crate) use self::brought::{Brought, Sizes};
 pub(crate) use self::by_group::{
     ByGroup, GROUPS, Grouped, IncomingByGroup, by_group, groups_of, partition_of,
 };

@@ -14,7 +14,7 @@ use crate::data::{Key, StableHasher, Wire, bucket};
 use crate::dstream::keeper::{BaseJob, BaseWanted, Keeper, Opening};
 use crate::dstream::{DStream, Stream};
 use crate::memory::Room;
-use crate::rdd::{Brought, Function, Job, Rdd, spread};
+use crate::rdd::{Brought, Function, Job, Rdd, Sizes, spread};
 use crate::runtime::{Site, TaskContext};
 use crate::state::{Delta, Shape};
 use crate::window::Span;
@@ -36,6 +36,7 @@ pub(in crate::dstream) fn sliding<K: Key, V: Wire>(
         partitions,
         parent: Arc::clone(parent.stream()),
         f: Arc::new(f),
+        sizes: Sizes::default(),
         lanes: (0..partitions).map(|_| Mutex::new(None)).collect(),
         cells: Cells::default(),
         journal: Journal::default(),
@@ -57,6 +58,7 @@ struct ByKey<K, V: Wire, F> {
     partitions: usize,
     parent: Arc<Stream<(K, V)>>,
     f: Arc<F>,
+    sizes: Sizes,
     // By partition; those of this member have one, but while a task works on it.
     lanes: Vec<Mutex<Option<Lane<K, V>>>>,
     cells: Cells<(K, V)>,
@@ -171,7 +173,8 @@ impl<K: Key, V: Wire, F: Fn(V, V) -> V + Function> Keeper for ByKey<K, V, F> {
         let span = self.settings.span(zero);
         let restored = self.journal.restored(span.before(span.due(time)));
         let rdd = if span.covers(time) { self.parent.rdd(time, job)? } else { None };
-        let brought = rdd.map(|rdd| Brought::new(&rdd, self.site, self.partitions, Arc::clone(&self.f)));
+        let brought =
+            rdd.map(|rdd| Brought::new(&rdd, self.site, self.partitions, &self.sizes, Arc::clone(&self.f)));
         if let Some(brought) = &brought {
             brought.prepare(job)?;
         }

@@ -12,9 +12,8 @@ use super::shelf::PaneShelf;
 /// What a task does to it may be broken off at any call of the user's function, by an error or a panic. What belongs to
 /// committed batches goes on from there at the next try; what belongs to the batch that is computed is forgotten.
 pub(super) struct Lane<K, V: Wire> {
+    // With the newest batch, and its time once all of it is there.
     slots: Slots<K, V>,
-    // The numbers for which the newest batch has something, and its time once all of it is there.
-    touched: Vec<u32>,
     batch: Option<BatchTime>,
     // By number, and the numbers that have something.
     open: Vec<Option<V>>,
@@ -30,7 +29,6 @@ impl<K: Key, V: Wire> Lane<K, V> {
     pub(super) fn new(span: Span, shelf: PaneShelf) -> Self {
         Self {
             slots: Slots::new(),
-            touched: Vec::new(),
             batch: None,
             open: Vec::new(),
             in_open: Vec::new(),
@@ -89,8 +87,7 @@ impl<K: Key, V: Wire> Lane<K, V> {
     /// A record of the batch that is being computed.
     #[inline]
     pub(super) fn put(&mut self, key: K, value: V, f: &impl Fn(V, V) -> V) -> Result<()> {
-        let touched = &mut self.touched;
-        self.slots.put(key, value, f, |number| touched.push(number))
+        self.slots.put(key, value, f)
     }
 
     /// All of the batch of `time` is there.
@@ -106,9 +103,11 @@ impl<K: Key, V: Wire> Lane<K, V> {
     /// What the batch has, written down.
     pub(super) fn written(&self) -> Result<Vec<u8>> {
         // Some pairs take no bytes at all.
-        let mut bytes = (self.touched.len() as u64).to_le_bytes().to_vec();
-        for number in &self.touched {
-            if let Some((key, Some(value))) = self.slots.get(*number) {
+        let batch = self.slots.batch();
+        let mut bytes = (batch.len() as u64).to_le_bytes().to_vec();
+        for (key, value) in batch {
+            // Invariant: all that a batch has is there once it is filled.
+            if let (Some(key), Some(value)) = (key, value) {
                 key.encode(&mut bytes)?;
                 value.encode(&mut bytes)?;
             }
@@ -137,21 +136,17 @@ impl<K: Key, V: Wire> Lane<K, V> {
 
     /// The batch that was read last becomes part of the open pane.
     fn take_in(&mut self, span: Span, f: &impl Fn(V, V) -> V) {
-        while let Some(&number) = self.touched.last() {
-            if let Some(place) = self.open.get_mut(number as usize) {
-                if let Some(before) = place {
-                    if let Some((_, Some(value))) = self.slots.get(number) {
-                        *place = Some(f(before.clone(), value.clone()));
-                    }
-                    self.slots.take(number);
-                    // The open pane holds the number already.
-                    self.slots.release(number);
-                } else {
-                    *place = self.slots.take(number);
-                    self.in_open.push(number);
-                }
+        while let Some((number, Some(newer))) = self.slots.last() {
+            let Some(place) = self.open.get_mut(number as usize) else { return };
+            if let Some(before) = place {
+                *place = Some(f(before.clone(), newer.clone()));
+                self.slots.pop();
+                // The open pane holds the number already.
+                self.slots.release(number);
+            } else {
+                *place = self.slots.pop().and_then(|(_, newer)| newer);
+                self.in_open.push(number);
             }
-            self.touched.pop();
         }
         self.open_end = self.batch.take().map(|batch| span.pane_end(batch)).or(self.open_end);
     }
@@ -159,8 +154,7 @@ impl<K: Key, V: Wire> Lane<K, V> {
     /// The batch that was read last leaves nothing.
     fn forget(&mut self) {
         self.batch = None;
-        for number in self.touched.drain(..) {
-            self.slots.take(number);
+        while let Some((number, _)) = self.slots.pop() {
             self.slots.release(number);
         }
     }
