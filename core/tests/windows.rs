@@ -1,6 +1,7 @@
 //! Windows give what a model gives that keeps everything, whatever fails and however many members there are.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -9,13 +10,16 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tidemill::testing::sinks::CollectingSink;
 use tidemill::testing::{
-    collect_batches, input_batches, local, local_with, members, run_batches, seeded_members,
+    collect_batches, input_batches, local, local_with, members, members_with, run_batches, seeded_members,
 };
-use tidemill::{BatchTime, BoxError, Conf, DStream, StreamingContext};
+use tidemill::{BatchTime, BoxError, Conf, DStream, MemoryStorage, Storage, StreamingContext};
 
 type Batches = Vec<Vec<(u8, String)>>;
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// Batches without records that run behind the last one.
+const BEHIND: usize = 3;
 
 /// A plan of windows over random batches.
 #[derive(Clone, Debug)]
@@ -42,6 +46,22 @@ struct Given {
     by_value: Vec<BTreeMap<u8, u64>>,
 }
 
+impl Given {
+    /// What a later run gave, behind what an earlier one gave.
+    fn then(mut self, later: Self) -> Self {
+        self.times.extend(later.times);
+        self.window.extend(later.window);
+        self.grouped.extend(later.grouped);
+        self.by_key.extend(later.by_key);
+        self.inverse.extend(later.inverse);
+        self.filtered.extend(later.filtered);
+        self.reduced.extend(later.reduced);
+        self.counts.extend(later.counts);
+        self.by_value.extend(later.by_value);
+        self
+    }
+}
+
 fn plans() -> impl Strategy<Value = Plan> {
     let record = (0u8..6, "[a-z]");
     let batches = prop::collection::vec(prop::collection::vec(record, 0..7), 1..14);
@@ -59,8 +79,12 @@ fn plans() -> impl Strategy<Value = Plan> {
 impl Plan {
     /// What a model gives that keeps everything.
     fn expected(&self) -> Given {
+        self.expected_until(self.batches.len() + BEHIND)
+    }
+
+    fn expected_until(&self, last: usize) -> Given {
         let mut given = Given::default();
-        for end in (1..=self.batches.len() + 3).filter(|end| end % self.slide as usize == 0) {
+        for end in (1..=last).filter(|end| end % self.slide as usize == 0) {
             let first = end.saturating_sub(self.length as usize);
             let covered = self.batches.iter().take(end).skip(first);
             let records: Vec<(u8, String)> = covered.flatten().cloned().collect();
@@ -84,8 +108,17 @@ impl Plan {
         given
     }
 
-    /// What the operators give.
+    /// What the operators give, batches without records behind the last included.
     fn run(&self, ssc: &StreamingContext) -> Given {
+        let mut given = self.run_batches(ssc, self.batches.clone(), self.batches.len() + BEHIND);
+        // The seeded runtime begins at another time.
+        let first = given.times.first().map_or(0, |first| first - u64::from(self.slide) * 1000);
+        given.times.iter_mut().for_each(|time| *time -= first);
+        given
+    }
+
+    /// What the operators give in `count` batches.
+    fn run_batches(&self, ssc: &StreamingContext, batches: Batches, count: usize) -> Given {
         let calls = Arc::new(AtomicUsize::new(0));
         let every = self.fails_every;
         let may_fail = move || {
@@ -94,7 +127,7 @@ impl Plan {
         };
         let (length, slide) = (SECOND * self.length, SECOND * self.slide);
         let parsed = may_fail.clone();
-        let pairs = input_batches(ssc, self.partitions, self.batches.clone()).map(move |pair| {
+        let pairs = input_batches(ssc, self.partitions, batches).map(move |pair| {
             parsed();
             pair
         });
@@ -121,12 +154,9 @@ impl Plan {
         let reduced = collect_batches(&pairs.values().reduce_by_window(length, slide, joined()));
         let counts = collect_batches(&pairs.count_by_window(length, slide));
         let by_value = collect_batches(&pairs.keys().count_by_value_and_window(length, slide));
-        run_batches(ssc, self.batches.len() as u64 + 3).unwrap();
-        ssc.stop(true).unwrap();
-        // The seeded runtime begins at another time.
-        let first =
-            counts.times().first().map_or(0, |first| first.as_millis() - u64::from(self.slide) * 1000);
-        let times: Vec<u64> = counts.times().iter().map(|time| time.as_millis() - first).collect();
+        run_batches(ssc, count as u64).unwrap();
+        ssc.stop(false).unwrap();
+        let times: Vec<u64> = counts.times().iter().map(|time| time.as_millis()).collect();
         assert_eq!(window.times(), counts.times());
         Given {
             times,
@@ -332,4 +362,84 @@ fn what_a_window_reads_is_rejected_in_its_own_batch_and_once() {
     let letters: Vec<usize> =
         (1..=4).map(|n| sink.shown_at(BatchTime::from_millis(n * 1000)).len()).collect();
     assert_eq!(letters, [1, 0, 1, 0]);
+}
+
+/// Runs `plan` in runs of so many members and batches, each of which goes on where the one before ended.
+fn in_runs(plan: &Plan, runs: &[(u32, usize)], storage: &Arc<dyn Storage>) -> Given {
+    let conf = Conf::new().set("tidemill.default.parallelism", "3").unwrap();
+    let (mut given, mut first) = (Given::default(), 0);
+    for (count, batches) in runs.iter().copied() {
+        let (plan, storage) = (plan.clone(), Arc::clone(storage));
+        let some: Batches = plan.batches.iter().skip(first).take(batches).cloned().collect();
+        let mut of_members = members_with(conf.clone(), count, 2, move |ssc| {
+            ssc.checkpoint_to(Arc::clone(&storage));
+            plan.run_batches(ssc, some.clone(), batches)
+        });
+        first += batches;
+        given = given.then(of_members.swap_remove(0));
+    }
+    given
+}
+
+#[test]
+fn with_a_checkpoint_a_window_goes_on_at_a_restart_also_with_other_members() {
+    let runs = prop::collection::vec((1u32..4, 1usize..6), 2..5);
+    let tried = runner(12).run(&(plans(), runs), |(plan, runs)| {
+        let plan = Plan { fails_every: None, ..plan };
+        let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+        let all = runs.iter().map(|(_, batches)| batches).sum();
+        prop_assert_eq!(in_runs(&plan, &runs, &storage), plan.expected_until(all), "{:?}", runs);
+        Ok(())
+    });
+    tried.unwrap();
+}
+
+#[test]
+fn a_window_that_was_written_down_in_many_batches_goes_on_from_few_objects() {
+    let batches: Batches = (0..230u32)
+        .map(|batch| (0..batch % 5).map(|n| ((n * batch % 6) as u8, format!("{batch}.{n} "))).collect())
+        .collect();
+    let plan = Plan { batches, partitions: 2, length: 40, slide: 4, fails_every: None };
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+    let runs = [(1, 110), (2, 90), (1, 10), (3, 20)];
+    let (given, expected) = (in_runs(&plan, &runs, &storage), plan.expected_until(230));
+    assert_eq!(given.times, expected.times);
+    for (window, (given, expected)) in given.window.iter().zip(&expected.window).enumerate() {
+        assert_eq!(given, expected, "window {window}");
+    }
+    assert_eq!(given, expected);
+    let objects = storage.list("bases/", "", 10_000).unwrap();
+    assert!(!objects.is_empty(), "so many batches are worth a base");
+    // Eight operators, of each member at most a few objects that reach into the window.
+    assert!(objects.len() <= 8 * 3 * 12, "{} objects", objects.len());
+}
+
+#[test]
+fn panes_that_do_not_fit_into_memory_are_spilled_and_give_the_same() {
+    // Each batch has 48 KiB, and each of eight windows keeps nine of them.
+    let text = |batch: u32, n: u32| format!("{batch}.{n} {}", "some text ".repeat(400));
+    let batches: Batches =
+        (0..16).map(|batch| (0..12).map(|n| ((n * batch % 6) as u8, text(batch, n))).collect()).collect();
+    let plan = Plan { batches, partitions: 2, length: 9, slide: 2, fails_every: None };
+    let expected = plan.expected();
+    for disk in ["10g", "0b"] {
+        let folder = tempfile::tempdir().unwrap();
+        let conf = Conf::new().master("local[2]").unwrap().batch_interval(SECOND).unwrap();
+        let conf = conf.set("tidemill.memory", "1m").unwrap().set("tidemill.memory.disk", disk).unwrap();
+        let ssc = local_with(conf.set("tidemill.memory.spill_dir", folder.path().to_str().unwrap()).unwrap());
+        let seen = Arc::new(AtomicUsize::new(0));
+        let (most, spilled) = (Arc::clone(&seen), folder.path().to_owned());
+        input_batches(&ssc, 1, vec![vec![0]]).foreach_rdd(move |_, _| {
+            most.fetch_max(files(&spilled), Ordering::Relaxed);
+            Ok(())
+        });
+        assert!(plan.run(&ssc) == expected, "disk: {disk}");
+        assert_eq!(seen.load(Ordering::Relaxed) > 4, disk != "0b", "files for a disk of {disk}");
+    }
+}
+
+/// Files in a folder and in those below it.
+fn files(folder: &Path) -> usize {
+    let entries: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().collect();
+    entries.iter().map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { 1 }).sum()
 }
