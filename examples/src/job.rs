@@ -108,7 +108,7 @@ impl<A> Job<A> {
         self.run_and_look(ssc, || Ok(()))
     }
 
-    /// As [`run`](Self::run), and calls `look` about as often as there is a batch.
+    /// As [`run`](Self::run), and calls `look` behind each batch.
     ///
     /// # Errors
     /// What stopped the job, and what `look` returns.
@@ -117,14 +117,11 @@ impl<A> Job<A> {
         ssc: &StreamingContext,
         look: impl Fn() -> tidemill::Result<()>,
     ) -> tidemill::Result<()> {
-        let Some(batches) = self.batches else {
-            while !ssc.await_termination_or_timeout(ssc.batch_interval())? {
-                look()?;
+        for batch in 1..=self.batches.unwrap_or(u64::MAX) {
+            if ssc.await_batches(batch).is_err() {
+                // It has ended before: by a signal, which is well, or by an error, which is told here.
+                return ssc.await_termination();
             }
-            return Ok(());
-        };
-        for batch in 1..=batches {
-            ssc.await_batches(batch)?;
             look()?;
         }
         ssc.stop(true)
