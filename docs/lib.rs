@@ -29,6 +29,7 @@ pages! {
     receivers: "src/receivers.md",
     back_pressure: "src/back-pressure.md",
     testing: "src/testing.md",
+    state_rocksdb: "src/state-rocksdb.md",
     settings: "src/settings.md",
     bad_records: "src/bad-records.md",
     listeners: "src/listeners.md",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::cargo::{Metadata, cargo, command, succeed};
-use crate::{jobs, licences, light, setup};
+use crate::{jobs, licences, light, native, setup};
 
 /// A step: its name, what it is for, and how it is done.
 struct Step {
@@ -20,6 +20,7 @@ const STEPS: &[Step] = &[
     Step { name: "fmt", what: "the code is formatted", run: || cargo(&["fmt", "--all", "--check"]) },
     Step { name: "clippy", what: "no lint finds anything", run: clippy },
     Step { name: "alone", what: "each crate compiles without the others' features", run: alone },
+    Step { name: "native", what: "RocksDB's C++ is compiled, which only tests need", run: native::build },
     Step { name: "test", what: "all tests, doctests included", run: test },
     Step { name: "doc", what: "the documentation has no broken link", run: doc },
     Step {
@@ -113,6 +114,8 @@ fn feature_sets(features: &[String]) -> Vec<Vec<String>> {
 
 /// Goes on behind a test that fails, so that one run shows all of them.
 fn test() -> Result<()> {
+    // Also where this step runs alone.
+    native::build()?;
     cargo(&["test", "--locked", "--workspace", "--no-fail-fast"])
 }
 

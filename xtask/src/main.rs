@@ -12,6 +12,7 @@ mod ci;
 mod jobs;
 mod licences;
 mod light;
+mod native;
 mod new;
 mod setup;
 mod spdx;
@@ -25,6 +26,7 @@ usage: cargo xtask COMMAND
 
   setup                  checks what a build needs; installs missing packages where it is root, otherwise names the command
   ci [STEP]...           all that CI runs, or only these steps; `ci --list` names them
+  native                 compiles RocksDB's C++, once; tests of what uses it need this
   new connector NAME     lays out connectors/NAME and adds it to the workspace";
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
 fn run(args: &[&str]) -> Result<()> {
     match args {
         ["setup"] => setup::run(),
+        ["native"] => native::build(),
         ["ci", steps @ ..] => ci::run(steps),
         ["new", "connector", name] => new::connector(&cargo::root()?, name),
         [] | ["help" | "--help" | "-h"] => {

@@ -17,6 +17,8 @@ enum Probe {
     Runs(&'static [&'static str]),
     /// A file.
     File(&'static str),
+    /// A shared library by the start of its file's name, in one of the folders where Debian puts them.
+    Library(&'static str),
 }
 
 /// A Debian package.
@@ -34,6 +36,12 @@ const NEEDED: &[Needed] = &[
         package: "libc6-dev",
         probe: Probe::File("/usr/include/stdio.h"),
         what_for: "links all programs",
+    },
+    Needed { package: "g++", probe: Probe::Runs(&["c++", "--version"]), what_for: "compiles RocksDB" },
+    Needed {
+        package: "libclang-dev",
+        probe: Probe::Library("libclang"),
+        what_for: "reads RocksDB's header, also where it is only checked",
     },
 ];
 
@@ -110,8 +118,25 @@ fn missing(needed: &[Needed]) -> Vec<Needed> {
     let there = |needed: &&Needed| match needed.probe {
         Probe::Runs(command) => runs(command),
         Probe::File(path) => Path::new(path).exists(),
+        Probe::Library(start) => library(Path::new("/usr/lib"), start),
     };
     needed.iter().filter(|needed| !there(needed)).copied().collect()
+}
+
+/// Whether `lib`, the folder of a platform in it or that of a version of LLVM has a library whose name starts like this.
+fn library(lib: &Path, start: &str) -> bool {
+    let list = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let folders = std::iter::once(lib.to_path_buf()).chain(list(lib)).flat_map(|folder| {
+        let inner = folder.join("lib");
+        [folder, inner]
+    });
+    folders.flat_map(|folder| list(&folder).collect::<Vec<_>>()).any(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        // `libclang.so` or `libclang-14.so.1`, and not `libclang-cpp.so`.
+        let version = name.strip_prefix(start).and_then(|rest| rest.split(".so").next());
+        let numbers = |version: &str| version.chars().all(|c| c == '-' || c == '.' || c.is_ascii_digit());
+        name.contains(".so") && version.is_some_and(numbers)
+    })
 }
 
 fn install_args(missing: &[Needed]) -> Vec<&'static str> {
@@ -147,6 +172,25 @@ mod tests {
             install_args(&missing),
             ["install", "-y", "--no-install-recommends", "gone", "fails", "file"]
         );
+    }
+
+    #[test]
+    fn a_library_is_seen_wherever_debian_puts_it() {
+        let lib = tempfile::tempdir().unwrap();
+        let put = |path: &str| {
+            let path = lib.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        };
+        for other in ["llvm-14/lib/libclang-cpp.so.14", "llvm-14/lib/libclangBasic.a", "libclang.txt"] {
+            put(other);
+            assert!(!library(lib.path(), "libclang"), "{other}");
+        }
+        for place in ["llvm-14/lib/libclang-14.so.1", "x86_64-linux-gnu/libclang.so", "libclang.so"] {
+            put(place);
+            assert!(library(lib.path(), "libclang"), "{place}");
+            fs::remove_file(lib.path().join(place)).unwrap();
+        }
     }
 
     #[test]
