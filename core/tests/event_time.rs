@@ -2,15 +2,19 @@
 //! arrival.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
 use tidemill::testing::{
-    collect_batches, input_batches, input_gaps, local, members, run_batches, seeded_members,
+    collect_batches, input_batches, input_gaps, local, members, members_with, run_batches, seeded_members,
 };
-use tidemill::{DStream, Error, EventResults, EventTime, EventWindow, StreamingContext, WatermarkSpec};
+use tidemill::{
+    Conf, DStream, Error, EventResults, EventTime, EventWindow, MemoryStorage, Storage, StreamingContext,
+    WatermarkSpec,
+};
 
 /// A record: its key, its time, its number.
 type Record = (u8, u64, u32);
@@ -59,8 +63,13 @@ impl Case {
 /// What a batch gives: results as (key, start, end, numbers), and late numbers; both sorted.
 type Given = (Vec<(u8, u64, u64, Vec<u32>)>, Vec<u32>);
 
-/// Windows of a key in the model: each with its records, and whether it was given out as it is.
-type Live = Vec<(EventWindow, Vec<u32>, bool)>;
+/// Windows of a key in the model: each with its records, and whether it was given out as it is; and where the last session
+/// that was forgotten has ended.
+#[derive(Default)]
+struct Live {
+    windows: Vec<(EventWindow, Vec<u32>, bool)>,
+    closed: EventTime,
+}
 
 fn overlap(a: EventWindow, b: EventWindow) -> bool {
     a.start < b.end && b.start < a.end
@@ -90,15 +99,20 @@ fn model(case: &Case) -> Vec<Given> {
         for (key, records) in of_keys {
             put(case, live.entry(key).or_default(), &records, watermark, &mut late);
         }
-        for (key, windows) in &mut live {
-            for (window, numbers, given) in windows.iter_mut() {
+        for (key, live) in &mut live {
+            for (window, numbers, given) in &mut live.windows {
                 if window.end.as_millis() <= watermark && !*given {
                     *given = true;
                     numbers.sort_unstable();
                     results.push((*key, window.start.as_millis(), window.end.as_millis(), numbers.clone()));
                 }
             }
-            windows.retain(|(window, ..)| window.end.as_millis() + case.lateness > watermark);
+            let over = |window: &EventWindow| window.end.as_millis() + case.lateness <= watermark;
+            let gone =
+                live.windows.extract_if(.., |(window, ..)| over(window)).map(|(window, ..)| window.end).max();
+            if matches!(case.kind, Kind::Session(_)) {
+                live.closed = live.closed.max(gone.unwrap_or_default());
+            }
         }
         for (lane, source) in case.sources.iter().enumerate() {
             let greatest =
@@ -126,8 +140,15 @@ fn put(case: &Case, live: &mut Live, records: &[Record], watermark: u64, late: &
         }
         Kind::Session(gap) => EventWindow { start: at(time), end: at(time + gap) },
     };
-    let mut left: Vec<(EventWindow, u32)> =
-        records.iter().map(|record| (window(record.1), record.2)).collect();
+    let mut left: Vec<(EventWindow, u32)> = Vec::new();
+    for (_, time, number) in records {
+        if at(*time) < live.closed || window(*time).end.as_millis() + case.lateness <= watermark {
+            late.push(*number);
+        } else {
+            left.push((window(*time), *number));
+        }
+    }
+    let live = &mut live.windows;
     while let Some((first, number)) = left.pop() {
         let (mut whole, mut new, mut old) = (first, vec![number], Vec::new());
         loop {
@@ -143,13 +164,8 @@ fn put(case: &Case, live: &mut Live, records: &[Record], watermark: u64, late: &
             new.extend(more.into_iter().map(|(_, number)| number));
             old.extend(kept);
         }
-        if whole.end.as_millis() + case.lateness <= watermark {
-            late.extend(new);
-            live.extend(old);
-        } else {
-            let numbers = old.into_iter().flat_map(|(_, numbers, _)| numbers).chain(new).collect();
-            live.push((whole, numbers, false));
-        }
+        let numbers = old.into_iter().flat_map(|(_, numbers, _)| numbers).chain(new).collect();
+        live.push((whole, numbers, false));
     }
 }
 
@@ -274,6 +290,29 @@ proptest! {
         for given in members(count, 2, move |ssc| job(ssc, &of_members)) {
             prop_assert_eq!(&given, &expected);
         }
+    }
+
+    #[test]
+    fn a_restart_on_other_members_goes_on_where_the_run_before_ended(
+        case in cases(7), first in 1_usize..7, of_runs in (1_u32..4, 1_u32..4),
+    ) {
+        let expected = model(&case);
+        let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+        let part = |batches: Range<usize>| {
+            let sources = case.sources.iter().map(|source| source[batches.clone()].to_vec()).collect();
+            Case { sources, ..case.clone() }
+        };
+        let mut given = Vec::new();
+        for (case, count) in [(part(0..first), of_runs.0), (part(first..7), of_runs.1)] {
+            let storage = Arc::clone(&storage);
+            let conf = Conf::new().set("tidemill.default.parallelism", "4").unwrap();
+            let of_members = members_with(conf, count, 2, move |ssc| {
+                ssc.checkpoint_to(Arc::clone(&storage));
+                job(ssc, &case)
+            });
+            given.extend(of_members.into_iter().next().unwrap());
+        }
+        prop_assert_eq!(given, expected);
     }
 
     #[test]

@@ -51,6 +51,8 @@ struct Clock {
     // Of batches that are not done.
     seen: Vec<Arc<Seen>>,
     turned_away: BTreeMap<(u32, u32), TurnedAway>,
+    // What was read from a base, and may not be changed by batches that are in it.
+    applied: Option<BatchTime>,
     // The watermark that the last base has.
     based: Option<Watermarks>,
 }
@@ -167,14 +169,18 @@ impl Keeper for EventClock {
                 return Err(Error::Corrupt { path: path.clone(), reason });
             }
             clock.now = self.read(path, payload)?;
+            clock.applied = newest.and_then(|base| base.applied);
         }
         *self.state.lock() = clock;
         Ok(())
     }
 
     fn replay(&self, batch: BatchTime, deltas: &[Delta]) -> Result<()> {
-        if let Some(delta) = deltas.iter().find(|delta| delta.partition == PARTITION) {
-            self.state.lock().now = self.read(&format!("the delta of {batch}"), &delta.bytes)?;
+        let mut state = self.state.lock();
+        if let Some(delta) = deltas.iter().find(|delta| delta.partition == PARTITION)
+            && Some(batch) > state.applied
+        {
+            state.now = self.read(&format!("the delta of {batch}"), &delta.bytes)?;
         }
         Ok(())
     }
@@ -244,3 +250,6 @@ impl Keeper for EventClock {
         })))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use super::timed::Timed;
 use crate::data::{Key, Wire};
 use crate::dstream::keyed::{Logic, Now, Records, States};
 use crate::state::typed::{Due, Slot};
-use crate::window::event::{Assign, Pane, fire, place};
+use crate::window::event::{Assign, Pane, Rules, Windows, fire, place};
 use crate::window::{EventTime, EventWindow};
 use crate::words::Result;
 
@@ -22,15 +22,16 @@ pub(crate) enum Outcome<K, V, C> {
     Late(K, EventTime, V),
 }
 
-/// The windows of one key that are not forgotten yet.
+/// The windows of one key, as they are written down.
 #[derive(Clone, Debug)]
-pub(crate) struct Panes<P>(Vec<Pane<P>>);
+pub(crate) struct OfKey<P>(Windows<P>);
 
 // By hand, as a record may be: serde need not know of it.
-impl<P: Wire> Wire for Panes<P> {
+impl<P: Wire> Wire for OfKey<P> {
     fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
-        (self.0.len() as u64).encode(out)?;
-        self.0.iter().try_for_each(|pane| {
+        self.0.closed.encode(out)?;
+        (self.0.panes.len() as u64).encode(out)?;
+        self.0.panes.iter().try_for_each(|pane| {
             pane.window.encode(out)?;
             pane.given.encode(out)?;
             pane.kept.encode(out)
@@ -38,14 +39,14 @@ impl<P: Wire> Wire for Panes<P> {
     }
 
     fn decode(bytes: &mut &[u8]) -> Result<Self> {
-        let count = u64::decode(bytes)?;
+        let (closed, count) = (EventTime::decode(bytes)?, u64::decode(bytes)?);
         // Not reserved from a number that came from outside.
         let mut panes = Vec::new();
         for _ in 0..count {
             let (window, given) = (EventWindow::decode(bytes)?, bool::decode(bytes)?);
             panes.push(Pane { window, given, kept: P::decode(bytes)? });
         }
-        Ok(Self(panes))
+        Ok(Self(Windows { closed, panes }))
     }
 }
 
@@ -59,7 +60,7 @@ pub(crate) struct Windowing<F> {
     pub(super) form: F,
 }
 
-impl<K: Key, V: Wire, F: Form<V>> Logic<K, Timed<V>, Panes<F::Kept>> for Windowing<F> {
+impl<K: Key, V: Wire, F: Form<V>> Logic<K, Timed<V>, OfKey<F::Kept>> for Windowing<F> {
     type Out = Outcome<K, V, F::Out>;
 
     fn must_checkpoint(&self) -> bool {
@@ -70,11 +71,11 @@ impl<K: Key, V: Wire, F: Form<V>> Logic<K, Timed<V>, Panes<F::Kept>> for Windowi
         &self,
         now: &Now<'_>,
         records: Records<K, Timed<V>>,
-        states: &mut States<'_, K, Panes<F::Kept>>,
+        states: &mut States<'_, K, OfKey<F::Kept>>,
         out: &mut Vec<Self::Out>,
     ) -> Result<()> {
         let watermark = self.clock.watermark();
-        let clock = (watermark, self.lateness);
+        let rules = Rules { assign: self.assign, lateness: self.lateness, watermark };
         let mut turned_away = TurnedAway::default();
         // By slot.
         let mut of_keys: Vec<Vec<(EventTime, V)>> = Vec::new();
@@ -94,21 +95,25 @@ impl<K: Key, V: Wire, F: Form<V>> Logic<K, Timed<V>, Panes<F::Kept>> for Windowi
             Ok(())
         })?;
         for (slot, records) in states.touched().zip(of_keys) {
+            // A key that was looked up for a record that is not counted.
+            if records.is_empty() {
+                continue;
+            }
             let (Some(key), before) = (states.key(slot).cloned(), states.get(slot)) else { continue };
-            let panes = before.map_or_else(Vec::new, |panes| panes.0.clone());
-            let panes = place(self.assign, &self.form, panes, records, clock, |time, record| {
+            let windows = before.map(|windows| windows.0.clone()).unwrap_or_default();
+            let windows = place(rules, &self.form, windows, records, |time, record| {
                 turned_away.late += 1;
                 out.push(Outcome::Late(key.clone(), time, record));
             });
             // One that had no windows and has none now was late with all that it had.
-            if before.is_some() || !panes.is_empty() {
-                self.fire(slot, &key, panes, clock, states, out);
+            if before.is_some() || !windows.panes.is_empty() {
+                self.fire(rules, (slot, &key), windows, states, out);
             }
         }
         for slot in states.take_due(watermark.as_millis())? {
             let Some(key) = states.key(slot).cloned() else { continue };
-            let panes = states.get(slot).map_or_else(Vec::new, |panes| panes.0.clone());
-            self.fire(slot, &key, panes, clock, states, out);
+            let windows = states.get(slot).map(|windows| windows.0.clone()).unwrap_or_default();
+            self.fire(rules, (slot, &key), windows, states, out);
         }
         self.clock.turned_away(self.number, now.task.partition(), turned_away);
         Ok(())
@@ -119,20 +124,19 @@ impl<F> Windowing<F> {
     /// Gives out what is due of a key's windows, and keeps the rest.
     fn fire<K: Key, V: Wire>(
         &self,
-        slot: Slot,
-        key: &K,
-        mut panes: Vec<Pane<F::Kept>>,
-        clock: (EventTime, Duration),
-        states: &mut States<'_, K, Panes<F::Kept>>,
+        rules: Rules,
+        (slot, key): (Slot, &K),
+        mut windows: Windows<F::Kept>,
+        states: &mut States<'_, K, OfKey<F::Kept>>,
         out: &mut Vec<Outcome<K, V, F::Out>>,
     ) where
         F: Form<V>,
     {
-        let due = fire(&mut panes, clock, |window, kept| {
+        let due = fire(rules, &mut windows, |window, kept| {
             out.push(Outcome::Result(key.clone(), window, self.form.finish(kept)));
         });
         match due {
-            Some(due) => states.put(slot, Panes(panes), Due::at(due.as_millis())),
+            Some(due) => states.put(slot, OfKey(windows), Due::at(due.as_millis())),
             None => states.remove(slot),
         }
     }

@@ -52,14 +52,15 @@ impl<K: Data, V: Data, C: Data> EventResults<K, V, C> {
     /// [`DStream::uid`](crate::DStream::uid).
     #[track_caller]
     pub fn uid(self, name: &str) -> Self {
-        Self { outcomes: self.outcomes.uid(name), ..self }
+        Self { results: self.results.uid(name), ..self }
     }
 
     /// The records that are in no window, with their times: `(key, (time, value))`, in the batch that brought them.
     ///
-    /// A record is late where the watermark is at its window's end, and the allowed lateness behind it, or further. The window
-    /// of a record of a session is the one that it would be in with all other records of its batch. Records whose time is
-    /// [too far ahead](crate::WatermarkSpec::ahead_max) are here too.
+    /// A record is late where the watermark is at its window's end, and the allowed lateness behind it, or further. For
+    /// sessions that is the window which it would have alone, `gap` long; and a record that lies in a session which has ended
+    /// for good is late too, so that sessions of a key never overlap. Records whose time is
+    /// [too far ahead](crate::WatermarkSpec::ahead_max) are here as well.
     ///
     /// Nobody has to read it: late records are counted, as `tidemill_records_late_total`.
     ///

@@ -47,6 +47,13 @@ impl Seen {
         Arc::new(Self { batch, partitions: Mutex::new(vec![None; partitions]) })
     }
 
+    /// A partition was read to its end.
+    pub(super) fn note(&self, partition: usize, seen: Option<LaneTime>) {
+        if let Some(slot) = self.partitions.lock().get_mut(partition) {
+            *slot = seen;
+        }
+    }
+
     /// What was seen on this member.
     pub(super) fn lanes(&self) -> Vec<LaneTime> {
         self.partitions.lock().iter().flatten().copied().collect()
@@ -84,11 +91,8 @@ impl<T: Data, F: Fn(&T) -> EventTime> Chunks<Timed<T>> for Timing<T, F> {
     fn next(&mut self) -> Result<Option<Chunk<'_, Timed<T>>>> {
         self.out.clear();
         let Some(chunk) = self.up.next()? else {
-            if let (Some(greatest), Some(slot)) =
-                (self.greatest, self.seen.partitions.lock().get_mut(self.partition))
-            {
-                *slot = Some(LaneTime { lane: self.lane, greatest });
-            }
+            let greatest = self.greatest.map(|greatest| LaneTime { lane: self.lane, greatest });
+            self.seen.note(self.partition, greatest);
             return Ok(None);
         };
         let timed = |record: T| Timed { time: (self.f)(&record), record };

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use super::forms::{Aggregate, Form, Group, Reduce};
-use super::logic::{Panes, Windowing};
+use super::logic::{OfKey, Windowing};
 use super::results::EventResults;
 use super::{EventStream, Timed};
 use crate::data::{Data, Key, Wire};
@@ -235,15 +235,17 @@ impl<K: Key, V: Wire> EventWindows<K, V> {
         let plan = KeyedPlan {
             site,
             partitions: self.partitions,
-            codec: Codec::<Panes<F::Kept>>::default(),
+            codec: Codec::<OfKey<F::Kept>>::default(),
             slot_millis: slot_millis(self.assign),
             initial: Vec::new(),
             logic: windowing,
         };
-        let outcomes = Keyed::new(&parent, plan).kept_outputs(&graph);
+        let keyed = Keyed::new(&parent, plan);
+        let results = EventResults::new(site, keyed.outputs(&graph));
+        keyed.keep(&results);
         // Behind the keeper that reads the stream.
         clock.keep(&graph, move || origin());
-        EventResults::new(site, outcomes)
+        results
     }
 }
 

@@ -6,7 +6,7 @@ mod time;
 mod watermark;
 
 pub(crate) use self::assign::Assign;
-pub(crate) use self::panes::{Gather, Pane, fire, place};
+pub(crate) use self::panes::{Gather, Pane, Rules, Windows, fire, place};
 pub use self::time::{EventTime, EventWindow};
 pub use self::watermark::WatermarkSpec;
 pub(crate) use self::watermark::{LaneTime, Watermarks};

@@ -30,34 +30,68 @@ pub(crate) struct Pane<P> {
     pub(crate) kept: P,
 }
 
-/// Puts `records` of one key where they belong among its `panes`, and what is too late for that into `late`.
+/// The windows of one key that are not forgotten yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Windows<P> {
+    /// Where the last session that was forgotten has ended: nothing is put before it any more, so that no two sessions
+    /// overlap. Of no use to tumbling windows.
+    pub(crate) closed: EventTime,
+    // Invariant: they do not overlap, and stand in order.
+    pub(crate) panes: Vec<Pane<P>>,
+}
+
+impl<P> Default for Windows<P> {
+    fn default() -> Self {
+        Self { closed: EventTime::default(), panes: Vec::new() }
+    }
+}
+
+/// How windows lie, and when they are over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) assign: Assign,
+    pub(crate) lateness: Duration,
+    /// The watermark of the batch.
+    pub(crate) watermark: EventTime,
+}
+
+impl Rules {
+    fn is_over(&self, end: EventTime) -> bool {
+        end.plus(self.lateness) <= self.watermark
+    }
+}
+
+/// Puts `records` of one key where they belong among its `windows`, and what is too late for that into `late`.
 ///
-/// Windows that overlap become one. A record is late where the window that it would be in, with all other records of the
-/// batch, ends `lateness` or more before the watermark; such a window is left as it was. So the order of `records` does not
-/// matter but for values of the same time.
-///
-/// `panes` do not overlap, and stand in order; so do those that are returned.
+/// A record is late where the window that it would be in alone is over, or where it lies in a session that is forgotten. So
+/// neither depends on the order of the records, nor on what else comes with them. Windows that overlap become one.
 pub(crate) fn place<V, G: Gather<V>>(
-    assign: Assign,
+    rules: Rules,
     gather: &G,
-    panes: Vec<Pane<G::Kept>>,
-    mut records: Vec<(EventTime, V)>,
-    (watermark, lateness): (EventTime, Duration),
+    windows: Windows<G::Kept>,
+    records: Vec<(EventTime, V)>,
     mut late: impl FnMut(EventTime, V),
-) -> Vec<Pane<G::Kept>> {
-    records.sort_by_key(|(time, _)| *time);
-    let mut out = Vec::with_capacity(panes.len() + 1);
-    let (mut panes, mut records) = (panes.into_iter(), records.into_iter());
-    loop {
-        let reach = Reach::of(assign, panes.as_slice(), records.as_slice());
-        let Some(window) = reach.window else { return out };
-        if reach.records == 0 {
-            out.extend(panes.by_ref().take(reach.panes));
-        } else if window.end.plus(lateness) <= watermark {
-            out.extend(panes.by_ref().take(reach.panes));
-            records.by_ref().take(reach.records).for_each(|(time, value)| late(time, value));
+) -> Windows<G::Kept> {
+    let Windows { closed, panes } = windows;
+    let mut in_time = Vec::with_capacity(records.len());
+    for (time, value) in records {
+        if time < closed || rules.is_over(rules.assign.of(time).end) {
+            late(time, value);
         } else {
-            let (panes, records) = (panes.by_ref().take(reach.panes), records.by_ref().take(reach.records));
+            in_time.push((time, value));
+        }
+    }
+    in_time.sort_by_key(|(time, _)| *time);
+    let mut out = Vec::with_capacity(panes.len() + 1);
+    let (mut panes, mut records) = (panes.into_iter(), in_time.into_iter());
+    loop {
+        let reach = Reach::of(rules.assign, panes.as_slice(), records.as_slice());
+        let Some(window) = reach.window else { return Windows { closed, panes: out } };
+        let panes = panes.by_ref().take(reach.panes);
+        if reach.records == 0 {
+            out.extend(panes);
+        } else {
+            let records = records.by_ref().take(reach.records);
             out.extend(joined(gather, panes, records).map(|kept| Pane { window, given: false, kept }));
         }
     }
@@ -117,31 +151,39 @@ fn joined<V, G: Gather<V>>(
 }
 
 /// Gives out the windows that the watermark has passed and that have something new, and forgets those for which it has
-/// passed `lateness` too. Returns when one of the rest is due next; `None` where there is no rest.
+/// passed the lateness too. Returns when there is something to do about the rest; `None` where nothing is left to remember.
 pub(crate) fn fire<P: Clone>(
-    panes: &mut Vec<Pane<P>>,
-    (watermark, lateness): (EventTime, Duration),
+    rules: Rules,
+    windows: &mut Windows<P>,
     mut give: impl FnMut(EventWindow, P),
 ) -> Option<EventTime> {
     let mut due: Option<EventTime> = None;
-    let after = std::mem::take(panes).into_iter().filter_map(|mut pane| {
-        let (end, gone) = (pane.window.end, pane.window.end.plus(lateness));
-        let new = end <= watermark && !pane.given;
-        if gone <= watermark {
+    let mut closed = windows.closed;
+    let after = std::mem::take(&mut windows.panes).into_iter().filter_map(|mut pane| {
+        let end = pane.window.end;
+        let new = end <= rules.watermark && !pane.given;
+        if rules.is_over(end) {
             if new {
                 give(pane.window, pane.kept);
             }
+            closed = closed.max(end);
             return None;
         }
         if new {
             give(pane.window, pane.kept.clone());
             pane.given = true;
         }
-        let next = if pane.given { gone } else { end };
+        let next = if pane.given { end.plus(rules.lateness) } else { end };
         due = Some(due.map_or(next, |due| due.min(next)));
         Some(pane)
     });
-    *panes = after.collect();
+    windows.panes = after.collect();
+    if let Assign::Session(gap) = rules.assign {
+        windows.closed = closed;
+        // From then on whatever lies before it is late by itself.
+        let end = closed.plus(gap.as_duration());
+        return due.or_else(|| (!rules.is_over(end)).then(|| end.plus(rules.lateness)));
+    }
     due
 }
 

@@ -44,7 +44,7 @@ fn shown(window: EventWindow, values: &[u32]) -> Shown {
 /// A key's windows, and all that came out of them.
 #[derive(Default)]
 struct Key {
-    panes: Vec<Pane<Vec<u32>>>,
+    windows: Windows<Vec<u32>>,
     late: Vec<u32>,
     given: Vec<Shown>,
     due: Option<EventTime>,
@@ -54,10 +54,10 @@ impl Key {
     /// One batch: its records, each a time and a number, under a watermark.
     fn batch(&mut self, assign: Assign, records: &[(u64, u32)], watermark: u64, lateness: u64) {
         let records = records.iter().map(|(time, number)| (at(*time), *number)).collect();
-        let clock = (at(watermark), Duration::from_millis(lateness));
-        let panes = std::mem::take(&mut self.panes);
-        self.panes = place(assign, &All, panes, records, clock, |_, number| self.late.push(number));
-        self.due = fire(&mut self.panes, clock, |window, kept| self.given.push(shown(window, &kept)));
+        let rules = Rules { assign, lateness: Duration::from_millis(lateness), watermark: at(watermark) };
+        let windows = std::mem::take(&mut self.windows);
+        self.windows = place(rules, &All, windows, records, |_, number| self.late.push(number));
+        self.due = fire(rules, &mut self.windows, |window, kept| self.given.push(shown(window, &kept)));
     }
 }
 
@@ -72,7 +72,7 @@ fn a_window_is_given_once_when_the_watermark_reaches_its_end() {
 
     assert_eq!(key.given, [(0, 60, vec![3, 1, 4])]);
     assert_eq!(key.late, [5]);
-    assert_eq!((key.panes.len(), key.due), (1, Some(at(120))));
+    assert_eq!((key.windows.panes.len(), key.due), (1, Some(at(120))));
 }
 
 #[test]
@@ -86,14 +86,14 @@ fn within_the_lateness_a_window_is_given_again_with_all_that_it_has() {
     key.batch(minute, &[(8, 4)], 100, 40);
 
     assert_eq!(key.given, [(0, 60, vec![1]), (0, 60, vec![1, 2, 3])]);
-    assert_eq!((key.late, key.panes, key.due), (vec![4], vec![], None));
+    assert_eq!((key.late, key.windows.panes, key.due), (vec![4], vec![], None));
 }
 
 #[test]
 fn records_as_far_apart_as_the_gap_are_two_sessions_and_one_between_them_joins_them() {
     let (mut key, session) = (Key::default(), Assign::Session(interval(10)));
     key.batch(session, &[(20, 1), (10, 2)], 0, 0);
-    let windows: Vec<EventWindow> = key.panes.iter().map(|pane| pane.window).collect();
+    let windows: Vec<EventWindow> = key.windows.panes.iter().map(|pane| pane.window).collect();
     assert_eq!(windows.iter().map(ToString::to_string).collect::<Vec<_>>(), ["[10, 20) ms", "[20, 30) ms"]);
     key.batch(session, &[(19, 3)], 0, 0);
     key.batch(session, &[], 30, 0);
@@ -102,17 +102,25 @@ fn records_as_far_apart_as_the_gap_are_two_sessions_and_one_between_them_joins_t
 }
 
 #[test]
-fn a_record_behind_the_watermark_is_in_time_where_its_session_still_goes_on() {
+fn a_record_behind_the_watermark_is_in_time_until_its_own_window_is_over() {
     let (mut key, session) = (Key::default(), Assign::Session(interval(10)));
-    key.batch(session, &[(25, 1)], 0, 0);
-    // 9 reaches 25 only over 17, and 17 comes behind it.
-    key.batch(session, &[(9, 2), (17, 3), (0, 4), (40, 5)], 30, 0);
-    assert_eq!(key.late, Vec::<u32>::new());
-    assert_eq!(key.panes[0].window, EventWindow { start: at(0), end: at(35) });
-    key.batch(session, &[(34, 6)], 50, 0);
+    key.batch(session, &[(35, 1)], 0, 0);
+    key.batch(session, &[(20, 2), (29, 3), (21, 4)], 30, 0);
+    assert_eq!(key.late, [2], "whatever it would be in together with others");
+    assert_eq!(key.windows.panes[0].window, EventWindow { start: at(21), end: at(45) });
+}
 
-    assert_eq!(key.given, [(0, 35, vec![4, 2, 3, 1]), (40, 50, vec![5])]);
-    assert_eq!(key.late, [6], "the session that it belongs to has ended: it does not make it longer");
+#[test]
+fn nothing_is_put_into_a_session_that_is_forgotten() {
+    let (mut key, session) = (Key::default(), Assign::Session(interval(10)));
+    key.batch(session, &[(10, 1)], 0, 0);
+    key.batch(session, &[], 21, 0);
+    assert_eq!((&*key.given, key.due), (&[(10, 20, vec![1])][..], Some(at(30))));
+    key.batch(session, &[(19, 2), (20, 3)], 21, 0);
+    assert_eq!(key.late, [2], "it lies in the session that has ended");
+    assert_eq!(key.windows.panes[0].window, EventWindow { start: at(20), end: at(30) });
+    key.batch(session, &[], 40, 0);
+    assert_eq!(key.due, None, "there is nothing to remember");
 }
 
 /// What is together in one window: overlaps are followed until there are no more.
@@ -169,7 +177,7 @@ proptest! {
             })
             .collect();
         prop_assert_eq!(given, expected);
-        prop_assert!(key.late.is_empty() && key.panes.is_empty(), "{:?}", key.late);
+        prop_assert!(key.late.is_empty() && key.windows.panes.is_empty(), "{:?}", key.late);
     }
 
     #[test]
@@ -179,6 +187,7 @@ proptest! {
         batches in prop::collection::vec((prop::collection::vec(0_u64..120, 0..8), 0_u64..30), 1..8),
     ) {
         let (mut key, mut watermark, mut numbers, mut live) = (Key::default(), 0, 0.., Vec::<EventWindow>::new());
+        let mut closed = EventTime::default();
         for (times, step) in &batches {
             watermark += step;
             let records: Vec<(u64, u32)> = times.iter().map(|time| (*time, numbers.next().unwrap())).collect();
@@ -187,24 +196,25 @@ proptest! {
 
             // The rule, with nothing but the windows and the times.
             let over = |window: &EventWindow| window.end.as_millis() + lateness <= watermark;
-            let alone = records.iter().map(|(time, _)| assign.of(at(*time)));
+            let (late, in_time): (Vec<_>, Vec<_>) =
+                records.iter().partition(|(time, _)| at(*time) < closed || over(&assign.of(at(*time))));
+            let late: Vec<u32> = late.into_iter().map(|(_, number)| number).collect();
+            prop_assert_eq!(&key.late[late_before..], &late);
+            let alone = in_time.iter().map(|(time, _)| assign.of(at(*time)));
             let together = components(live.iter().copied().chain(alone).collect());
-            let home = |time: u64| together.iter().find(|window| window.contains(at(time))).unwrap();
-            let mut late: Vec<u32> =
-                records.iter().filter(|(time, _)| over(home(*time))).map(|(_, number)| *number).collect();
-            late.sort_unstable();
-            let mut was_late = key.late[late_before..].to_vec();
-            was_late.sort_unstable();
-            prop_assert_eq!(was_late, late);
             // Ended windows are forgotten, with what they had.
+            if matches!(assign, Assign::Session(_)) {
+                closed = together.iter().filter(|window| over(window)).map(|window| window.end).fold(closed, EventTime::max);
+            }
             live = together.iter().filter(|window| !over(window)).copied().collect();
-            let kept: Vec<EventWindow> = key.panes.iter().map(|pane| pane.window).collect();
+            let kept: Vec<EventWindow> = key.windows.panes.iter().map(|pane| pane.window).collect();
             prop_assert_eq!(&kept, &live);
-            prop_assert!(key.panes.iter().all(|pane| pane.given == (pane.window.end.as_millis() <= watermark)));
-            let due = key.panes.iter().map(|pane| {
+            prop_assert!(key.windows.panes.iter().all(|pane| pane.given == (pane.window.end.as_millis() <= watermark)));
+            let ends = key.windows.panes.iter().map(|pane| {
                 pane.window.end.plus(Duration::from_millis(if pane.given { lateness } else { 0 }))
             });
-            prop_assert_eq!(key.due, due.min());
+            prop_assert!(key.due.is_some() || key.windows.panes.is_empty());
+            prop_assert!(key.windows.panes.is_empty() || key.due == ends.min());
         }
         key.batch(assign, &[], 10_000, lateness);
 
