@@ -3,8 +3,11 @@
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use tidemill::testing::{collect_batches, input_batches, local, run_batches};
-use tidemill::{BatchInfo, Error, Gate, RddQueue, Receiver, Result, StreamingListener};
+use tidemill::testing::{collect_batches, input_batches, input_gaps, local, run_batches};
+use tidemill::{
+    BatchInfo, DStream, Error, Gate, MemoryStorage, RddQueue, Receiver, Result, StreamingContext,
+    StreamingListener,
+};
 
 #[test]
 fn a_failed_batch_stops_the_job_with_its_error() {
@@ -115,4 +118,55 @@ fn a_reduction_keeps_the_order_of_elements() {
     let whole = collect_batches(&words.reduce(|a, b| a + &b));
     run_batches(&ssc, 1).unwrap();
     assert_eq!(whole.batches(), [["low water at noon"]]);
+}
+
+type Pairs = Vec<(String, u64)>;
+
+/// All states in each batch: what has come of each key.
+fn sums(pairs: &DStream<(String, u64)>) -> DStream<(String, u64)> {
+    pairs.update_state_by_key(|new, sum| Some(new.sum::<u64>() + sum.unwrap_or(0))).uid("sums")
+}
+
+#[test]
+fn a_changed_program_goes_on_with_the_state_of_the_one_before() {
+    let storage = MemoryStorage::new();
+    let start = || {
+        let ssc = local(2);
+        ssc.checkpoint_to(storage.clone());
+        let pairs = input_batches(&ssc, 2, vec![vec![("sea".to_owned(), 1u64), ("mill".to_owned(), 2)]]);
+        (ssc, pairs)
+    };
+    let run = |ssc: StreamingContext, sums: DStream<(String, u64)>| {
+        let sums = collect_batches(&sums);
+        run_batches(&ssc, 1).unwrap();
+        ssc.stop(true).unwrap();
+        let mut last: Pairs = sums.batches().swap_remove(0);
+        last.sort();
+        last
+    };
+
+    let (ssc, pairs) = start();
+    assert_eq!(run(ssc, sums(&pairs)), [("mill".to_owned(), 2), ("sea".to_owned(), 1)]);
+
+    // Another input before it, other operators and outputs around it, another function in it.
+    let (ssc, pairs) = start();
+    input_batches(&ssc, 1, vec![vec![1]]).foreach_rdd(|_, _| Ok(()));
+    let tens = pairs.filter(|(word, _)| word == "sea").map(|(word, n)| (word, 10 * n));
+    let sums = tens.update_state_by_key(|new, sum| Some(sum.unwrap_or(0).max(new.max().unwrap_or(0))));
+    let sums = sums.uid("sums").map(|(word, sum)| (word.to_uppercase(), sum));
+    assert_eq!(run(ssc, sums), [("MILL".to_owned(), 2), ("SEA".to_owned(), 10)]);
+}
+
+#[test]
+fn states_are_updated_in_batches_without_an_rdd_too() {
+    let ssc = local(2);
+    let pairs = input_gaps(&ssc, 2, vec![vec![("sea".to_owned(), 1u64)]]);
+    let ages =
+        pairs.update_state_by_key(|new, age| Some(if new.len() > 0 { 0u64 } else { age.unwrap_or(0) + 1 }));
+    let ages = collect_batches(&ages);
+
+    run_batches(&ssc, 3).unwrap();
+
+    let expected: Vec<Pairs> = (0..3).map(|age| vec![("sea".to_owned(), age)]).collect();
+    assert_eq!(ages.batches(), expected);
 }
