@@ -25,6 +25,7 @@ pages! {
     model: "src/model.md",
     operators: "src/operators.md",
     event_time: "src/event-time.md",
+    windows: "src/windows.md",
     files: "src/files.md",
     receivers: "src/receivers.md",
     back_pressure: "src/back-pressure.md",

@@ -59,10 +59,26 @@ fn all_of_them(ssc: &StreamingContext) -> Vec<String> {
             &ssc.transform(&streams, |rdds, _| rdds[2].union(&rdds[0]).sort_by(|n| *n, false)),
         ),
     ];
-    let given = given.into_iter().chain(in_event_time(ssc, &numbers)).collect::<Vec<_>>();
+    let windows = in_windows(&numbers, &pairs);
+    let given = given.into_iter().chain(windows).chain(in_event_time(ssc, &numbers)).collect::<Vec<_>>();
     run_batches(ssc, 3).unwrap();
     ssc.stop(true).unwrap();
     given.iter().map(|given| given()).collect()
+}
+
+/// Windows over the last two batches.
+fn in_windows(numbers: &DStream<i64>, pairs: &DStream<(i64, i64)>) -> Vec<Later> {
+    let two = Duration::from_secs(2);
+    let texts = numbers.map(|n| n.to_string());
+    vec![
+        later("window", &numbers.window(two, None).glom()),
+        later("window every other batch", &pairs.window(two, two)),
+        later("group_by_key_and_window", &pairs.group_by_key_and_window_into(3, two, None)),
+        later("reduce_by_key_and_window", &pairs.reduce_by_key_and_window(two, None, |a, b| a * 31 + b)),
+        later("reduce_by_window", &texts.reduce_by_window(two, None, |a, b| a + &b)),
+        later("count_by_window", &numbers.count_by_window(two, None)),
+        later("count_by_value_and_window", &numbers.count_by_value_and_window_into(2, two, None)),
+    ]
 }
 
 /// Numbers are their own times.
@@ -83,7 +99,7 @@ fn in_event_time(ssc: &StreamingContext, numbers: &DStream<i64>) -> Vec<Later> {
 }
 
 #[test]
-fn every_stateless_operator_gives_the_same_in_the_same_order_on_one_two_and_three_members() {
+fn every_stateless_or_windowed_operator_gives_the_same_in_the_same_order_on_one_two_and_three_members() {
     let alone = members(1, 2, all_of_them).remove(0);
     // What is all empty would be the same everywhere.
     assert!(alone.iter().all(|given| given.contains(|c: char| c.is_ascii_digit())), "{alone:#?}");

@@ -241,3 +241,48 @@ impl<T> Chunks<T> for OneByOne<T> {
         Ok(Some(chunk.unwrap_or(Chunk::Ref(&[]))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::Location;
+
+    use super::*;
+    use crate::memory::{Budget, Spill};
+    use crate::rdd::tests::job;
+    use crate::runtime::Site;
+
+    /// What was stored and read back, with so much memory and disk.
+    fn there_and_back<T: crate::data::Wire>(elements: Vec<T>, memory: u64, disk: u64) -> Vec<T> {
+        let (job, site) = (job(2), Site::new("stored", Location::caller()));
+        let folder = tempfile::tempdir().unwrap();
+        let room = Room { budget: Budget::new(memory), spill: Arc::new(Spill::new(folder.path(), disk)) };
+        let rdd = Rdd::parallelize(&job, elements, 3);
+        let (node, stored) = (rdd.node(), Stored::like(&rdd, Codec::of()));
+        let parts = job.stage(site, &[0, 1, 2], 3, |partition, task| {
+            let up = Pull::new(node.open(partition, task)?, task, site);
+            let part = StoredPart::write(up, Codec::of(), &room)?;
+            // What goes into a commit is all of it, too.
+            StoredPart::from_bytes(&part.bytes()?, &room)
+        });
+        stored.fill(parts.unwrap().into_iter().map(Arc::new).enumerate());
+        rdd.then(stored).collect().unwrap()
+    }
+
+    #[test]
+    fn records_come_back_in_order_from_memory_and_from_disk_and_also_where_neither_has_room() {
+        let numbers: Vec<u32> = (0..5000).collect();
+        for (memory, disk) in [(1 << 20, 1 << 20), (2000, 1 << 20), (2000, 5000), (0, 0)] {
+            assert_eq!(
+                there_and_back(numbers.clone(), memory, disk),
+                numbers,
+                "memory {memory}, disk {disk}"
+            );
+        }
+    }
+
+    #[test]
+    fn elements_that_take_no_bytes_are_counted() {
+        assert_eq!(there_and_back(vec![(); 1000], 1 << 20, 0).len(), 1000);
+        assert!(there_and_back(Vec::<u8>::new(), 1 << 20, 0).is_empty());
+    }
+}

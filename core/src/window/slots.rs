@@ -86,19 +86,16 @@ impl<K: Hash + Eq, V> Slots<K, V> {
         };
         let Some(slot) = keys.get_mut(number as usize) else { return Ok(()) };
         let there = (slot.place as usize).checked_sub(1).and_then(|place| self.batch.get_mut(place));
-        match there {
+        if let Some((_, there)) = there {
             // Where `merge` fails there is nothing left, and the batch is forgotten.
-            Some((_, there)) => {
-                *there = Some(match there.take() {
-                    Some(before) => merge(before, value),
-                    None => value,
-                });
-            }
-            None => {
-                self.batch.push((number, Some(value)));
-                slot.place = self.batch.len() as u32;
-                slot.holders += 1;
-            }
+            *there = Some(match there.take() {
+                Some(before) => merge(before, value),
+                None => value,
+            });
+        } else {
+            self.batch.push((number, Some(value)));
+            slot.place = self.batch.len() as u32;
+            slot.holders += 1;
         }
         Ok(())
     }

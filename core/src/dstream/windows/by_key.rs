@@ -171,13 +171,14 @@ impl<K: Key, V: Wire, F: Fn(V, V) -> V + Function> Keeper for ByKey<K, V, F> {
             batches.committed
         };
         let span = self.settings.span(zero);
-        let restored = self.journal.restored(span.before(span.due(time)));
         let rdd = if span.covers(time) { self.parent.rdd(time, job)? } else { None };
         let brought =
             rdd.map(|rdd| Brought::new(&rdd, self.site, self.partitions, &self.sizes, Arc::clone(&self.f)));
         if let Some(brought) = &brought {
             brought.prepare(job)?;
         }
+        // Behind all that may fail before the tasks, which say where it was taken in.
+        let restored = self.journal.restored(span.before(span.due(time)));
         let durable = self.journal.is_durable();
         let work = Work { span, time, committed, brought: brought.as_ref(), restored: &restored, durable };
         let (me, members, of) = (job.engine.me(), job.engine.members(), self.partitions);

@@ -49,9 +49,9 @@ impl<K: Key, V: Wire> Lane<K, V> {
         f: &impl Fn(V, V) -> V,
     ) -> Result<()> {
         if self.batch.is_some() && self.batch == committed {
-            self.take_in(span, f)
+            self.take_in(span, f);
         } else {
-            self.forget()
+            self.forget();
         }
         self.step(span, time, f)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::journal::{Journal, Piece};
+use super::journal::{Journal, Piece, Pieces};
 use super::results::{Prepared, gone};
 use super::settings::Settings;
 use crate::data::Data;
@@ -118,8 +118,13 @@ impl<T: Data> Records<T> {
 
     /// Takes in what was read back; the first batch finds it.
     fn restore(&self, span: Span, time: BatchTime, job: &Arc<Job>) -> Result<()> {
+        let restored = self.journal.restored(span.before(span.due(time)));
+        self.take_back(&restored, job).inspect_err(|_| self.journal.restore_again(&restored))
+    }
+
+    fn take_back(&self, restored: &Pieces, job: &Arc<Job>) -> Result<()> {
         let (me, members) = (job.engine.me(), job.engine.members());
-        for (batch, pieces) in self.journal.restored(span.before(span.due(time))) {
+        for (batch, pieces) in restored {
             let Some(of) = pieces.iter().map(|piece| piece.of as usize).max() else { continue };
             let owners: Vec<u32> = (0..of).map(|partition| spread(partition, of, members)).collect();
             let mut parts = BTreeMap::new();
@@ -133,7 +138,7 @@ impl<T: Data> Records<T> {
             // Another number of partitions may place keys elsewhere, so nothing is said of that.
             let stored = Stored::owned_by(owners, false, self.codec);
             stored.fill(parts);
-            self.kept.lock().committed.insert(batch, Arc::new(stored));
+            self.kept.lock().committed.insert(*batch, Arc::new(stored));
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ pub(super) struct PaneShelf {
 
 /// Where a pane lies.
 pub(super) enum Place<V> {
-    Memory(Pane<V>, Reservation),
+    Memory { pane: Pane<V>, _paid: Reservation },
     Disk(SpillFile),
 }
 
@@ -58,7 +58,7 @@ impl<V: Wire> Shelf<V> for PaneShelf {
     fn put(&mut self, pane: Pane<V>) -> Place<V> {
         let bytes = weight(&pane);
         if let Some(paid) = self.room.budget.try_reserve(bytes) {
-            return Place::Memory(pane, paid);
+            return Place::Memory { pane, _paid: paid };
         }
         match self.spill(&pane) {
             Ok(Some(file)) => return Place::Disk(file),
@@ -69,12 +69,12 @@ impl<V: Wire> Shelf<V> for PaneShelf {
         }
         // No room anywhere: it must be somewhere, and the gate learns that less is left for it.
         let paid = self.room.budget.overdraw(bytes);
-        Place::Memory(pane, paid)
+        Place::Memory { pane, _paid: paid }
     }
 
     fn take(&mut self, place: &mut Place<V>) -> Result<Pane<V>> {
         match place {
-            Place::Memory(pane, _) => Ok(std::mem::take(pane)),
+            Place::Memory { pane, .. } => Ok(std::mem::take(pane)),
             Place::Disk(file) => read(&mut file.read()?),
         }
     }
@@ -113,4 +113,37 @@ fn weight<V: Wire>(pane: &Pane<V>) -> u64 {
         }
     }
     (flat + bytes.checked_div(looked).unwrap_or(0) * entries) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::memory::{Budget, Spill};
+
+    #[test]
+    fn a_pane_comes_back_from_memory_and_from_disk_and_also_where_neither_has_room() {
+        let values = (0..3000u32).map(|n| (n % 3 > 0).then(|| n.to_string()));
+        let pane = Pane { numbers: (0..3000).collect(), values: values.collect() };
+        for (memory, disk) in [(1 << 20, 1 << 20), (1000, 1 << 20), (1000, 0)] {
+            let folder = tempfile::tempdir().unwrap();
+            let budget = Budget::new(memory);
+            let room = Room { budget: budget.clone(), spill: Arc::new(Spill::new(folder.path(), disk)) };
+            let mut shelf = PaneShelf::new(room);
+
+            let mut place = shelf.put(pane.clone());
+
+            let on_disk = matches!(place, Place::Disk(_));
+            assert_eq!(on_disk, memory == 1000 && disk > 0, "memory {memory}, disk {disk}");
+            assert_eq!(
+                budget.try_reserve(memory).is_some(),
+                on_disk,
+                "the budget knows of what is in memory"
+            );
+            assert_eq!(shelf.take(&mut place).unwrap(), pane);
+            drop(place);
+            assert!(budget.try_reserve(memory).is_some(), "memory {memory}, disk {disk}: all is given back");
+        }
+    }
 }
