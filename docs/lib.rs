@@ -33,6 +33,7 @@ pages! {
     state_rocksdb: "src/state-rocksdb.md",
     settings: "src/settings.md",
     bad_records: "src/bad-records.md",
+    checkpoints: "src/checkpoints.md",
     listeners: "src/listeners.md",
 }
 

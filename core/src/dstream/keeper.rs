@@ -62,7 +62,13 @@ pub(crate) trait Keeper: Send + Sync {
     fn abandon(&self, batch: BatchTime);
 
     /// Work that writes bases as of the batch that was just committed, for another thread; `None` where there is nothing
-    /// worth it now. Called once the one before is done.
+    /// worth it now. Called once the one before is done; where that has failed, its groups are still to be written.
+    ///
+    /// Deltas are kept until the bases of all members together are of all 128 key groups and behind them. A base without
+    /// objects, as of an older batch, says that nothing of that batch or before is needed.
+    ///
+    /// Before the first batch of a run whose [`shape`](Self::shape) has another version than what was found, it is asked
+    /// for everything: `bytes` is `u64::MAX`, and what comes back is all there will be in the old version's place.
     ///
     /// # Errors
     /// A store's own.
@@ -92,7 +98,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) durable: bool,
     /// What was written down of it, if it has been there before.
     pub(crate) found: Option<&'a Shape>,
-    /// The newest bases, of all members of the run before.
+    /// The newest bases, of all members of the run before. One may name fewer groups than its objects have, where a later
+    /// base has the others: of those objects only these groups count.
     pub(crate) bases: &'a [StateBase],
     /// The last batch in the ledger.
     pub(crate) committed: Option<BatchTime>,
@@ -104,7 +111,7 @@ pub(crate) struct BaseWanted<'a> {
     pub(crate) batch: BatchTime,
     /// How many bytes may be written: as many as deltas were since the last time, so that bases cost no more than they.
     pub(crate) bytes: u64,
-    /// The bases of this operator that are in the manifest and were written by this member.
+    /// The newest bases of this operator that were written by this member in this run.
     pub(crate) kept: &'a [StateBase],
     /// A new path, for the objects of these bases.
     pub(crate) path: &'a str,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use self::sums::{Sums, expected};
 use crate::context::StreamingContext;
 use crate::storage::{FileStorage, MemoryStorage, Storage};
-use crate::testing::{input_batches, local_with, members_with, run_batches};
+use crate::testing::{input_batches, local_with, members_with, run_batches, seeded_members};
 use crate::words::{Conf, Error, Result};
 
 /// A context with a running sum under the uid `sums`.
@@ -200,4 +200,26 @@ fn a_damaged_manifest_leaves_the_one_before() {
     bytes[40] ^= 1;
     let _ = storage.put(&newest, &bytes, crate::storage::PutMode::Replace).unwrap();
     assert_eq!(run(1, &Conf::new(), &storage, 1), expected(1..=201));
+}
+
+#[test]
+fn all_partitions_are_as_of_one_batch_whatever_the_order_of_threads() {
+    for seed in 0..6 {
+        let storage = memory();
+        let mut before = 0;
+        for members in [2, 3] {
+            let storage = Arc::clone(&storage);
+            let (of_members, _) = seeded_members(seed, members, 2, move |ssc| {
+                let sums = job(ssc, Some(&storage));
+                run_batches(ssc, 70).unwrap();
+                ssc.stop(false).unwrap();
+                sums.sums()
+            });
+            let all = sums::together(of_members);
+            let first = all[0];
+            assert!(first > before, "seed {seed}: {first} is not more than {before}");
+            assert!(all.iter().zip(1..).all(|(sum, times)| *sum == first * times), "seed {seed}: {all:?}");
+            before = first;
+        }
+    }
 }
