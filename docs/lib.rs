@@ -24,6 +24,7 @@ pages! {
     word_count: "src/word-count.md",
     model: "src/model.md",
     operators: "src/operators.md",
+    state: "src/state.md",
     event_time: "src/event-time.md",
     windows: "src/windows.md",
     files: "src/files.md",

@@ -48,6 +48,17 @@ fn all_of_them(ssc: &StreamingContext) -> Vec<String> {
         later("right_outer_join", &pairs.right_outer_join(&others)),
         later("full_outer_join", &pairs.full_outer_join_into(2, &others)),
         later("subtract_by_key", &pairs.subtract_by_key(&others)),
+        later(
+            "map_with_state",
+            &pairs.map_with_state(tidemill::StateSpec::new().num_partitions(3), |key, n, sum| {
+                sum.update(sum.get().unwrap_or(&0) + n.unwrap_or(0));
+                (*key, sum.get().copied())
+            }),
+        ),
+        later(
+            "update_state_by_key",
+            &pairs.update_state_by_key(|n, sum: Option<i64>| Some(sum.unwrap_or(0) + n.sum::<i64>())),
+        ),
         later("union", &numbers.union(&streams[1])),
         later("union of many", &ssc.union(&streams)),
         later(

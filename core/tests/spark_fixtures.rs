@@ -22,6 +22,8 @@ mod rates;
 mod runs;
 #[path = "spark_fixtures/windows.rs"]
 mod windows;
+#[path = "spark_fixtures/states.rs"]
+mod states;
 
 use std::panic::catch_unwind;
 

@@ -23,16 +23,19 @@ impl KeyGroup {
     }
 
     /// The group of a key from the bytes that it [encodes](Wire::encode) to.
+    #[inline]
     pub fn of_encoded(key: &[u8]) -> Self {
         Self(bucket(xxh3_64(key), KEY_GROUPS as usize) as u8)
     }
 
     /// The group with this number; `None` above 127.
+    #[inline]
     pub fn from_index(index: u8) -> Option<Self> {
         (u64::from(index) < KEY_GROUPS).then_some(Self(index))
     }
 
     /// Its number, 0 to 127.
+    #[inline]
     pub fn index(self) -> u8 {
         self.0
     }
@@ -57,6 +60,7 @@ impl StableHasher {
 
 /// The bucket of `hash` among `count`: multiplication instead of division, so that neighbouring groups stay together
 /// whatever `count` is.
+#[inline]
 pub(crate) fn bucket(hash: u64, count: usize) -> usize {
     ((u128::from(hash) * count as u128) >> 64) as usize
 }

@@ -170,8 +170,8 @@ where
         out: &mut Vec<E>,
     ) -> Result<()> {
         let due = self.spec.due(now.batch);
-        records.for_each(|group, key, value| {
-            let slot = states.find(group, &key)?;
+        out.reserve(records.len());
+        records.for_each_found(states, |states, slot, key, value| {
             let before = states.get(slot);
             let exists = before.is_some();
             let mut state = State::new(before);

@@ -254,8 +254,8 @@ impl<V: Wire> Values<V> {
     fn of<K: Key, S: Wire>(records: Records<K, V>, states: &mut States<'_, K, S>) -> Result<Self> {
         let mut values: Vec<(Option<V>, u32)> = Vec::with_capacity(records.len());
         let mut ends: Vec<Option<(u32, u32)>> = Vec::new();
-        records.for_each(|group, key, value| {
-            let slot = states.find(group, &key)?.index();
+        records.for_each_found(states, |_, slot, _, value| {
+            let slot = slot.index();
             if slot >= ends.len() {
                 ends.resize(slot + 1, None);
             }

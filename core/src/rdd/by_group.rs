@@ -14,6 +14,7 @@ use crate::words::{Error, Result};
 pub(crate) const GROUPS: usize = 128;
 
 /// The partition, of `partitions`, that holds the states of `group`.
+#[inline]
 pub(crate) fn partition_of(group: u8, partitions: usize) -> usize {
     usize::from(group) * partitions / GROUPS
 }

@@ -75,7 +75,7 @@ impl<S: Wire> Codec<S> {
     }
 
     /// When a state is due, without a look at the state.
-    pub(crate) fn decode_due(&self, mut bytes: &[u8]) -> Result<Due> {
+    pub(crate) fn decode_due(mut bytes: &[u8]) -> Result<Due> {
         let head = u64::decode(&mut bytes)?;
         if head & 1 == 1 { u64::decode(&mut bytes).map(Due::at) } else { Ok(Due::NEVER) }
     }

@@ -38,6 +38,7 @@ pub(crate) enum Outcome<S> {
 
 impl<'a, S> State<'a, S> {
     /// A state for one call of the function.
+    #[inline]
     pub(crate) fn new(before: Option<&'a S>) -> Self {
         Self { before, value: None, doing: Doing::Nothing, mistake: None }
     }
@@ -51,6 +52,7 @@ impl<'a, S> State<'a, S> {
     ///
     /// # Errors
     /// Its first mistake: it would come again in each further try.
+    #[inline]
     pub(crate) fn finish(self) -> Result<Outcome<S>> {
         match (self.mistake, self.doing, self.value) {
             (Some(mistake), ..) => Err(Error::new(mistake)),
@@ -63,6 +65,7 @@ impl<'a, S> State<'a, S> {
 
 impl<S> State<'_, S> {
     /// Whether there is one; `false` after a remove.
+    #[inline]
     pub fn exists(&self) -> bool {
         self.get().is_some()
     }
@@ -71,6 +74,7 @@ impl<S> State<'_, S> {
     ///
     /// Spark's `get` throws where there is none, and its `getOption` is this.
     #[doc(alias = "getOption")]
+    #[inline]
     pub fn get(&self) -> Option<&S> {
         if self.doing == Doing::Removed { None } else { self.value.as_ref().or(self.before) }
     }
@@ -78,6 +82,7 @@ impl<S> State<'_, S> {
     /// Sets the state.
     ///
     /// After [`remove`](Self::remove), and while [timing out](Self::is_timing_out), it is a mistake that fails the task.
+    #[inline]
     pub fn update(&mut self, value: S) {
         match self.doing {
             Doing::Removed => self.blame("Cannot update the state after it has been removed"),
@@ -102,6 +107,7 @@ impl<S> State<'_, S> {
 
     /// Whether this is the last look at the state, because nothing came for its key for as long as the timeout says.
     #[doc(alias = "isTimingOut")]
+    #[inline]
     pub fn is_timing_out(&self) -> bool {
         self.doing == Doing::TimingOut
     }

@@ -21,6 +21,10 @@ pub(crate) struct Case {
     pub(crate) facts: Value,
     #[serde(default)]
     pub(crate) config: Value,
+    #[serde(default = "no_states")]
+    pub(crate) initial_state: Value,
+    #[serde(default)]
+    pub(crate) expected_state_snapshots: Value,
     // The batch, from 1, whose Rdd cannot be generated.
     error_at_batch: Option<u64>,
     expected_times_ms: Option<Vec<u64>>,
@@ -30,6 +34,10 @@ pub(crate) struct Case {
     #[serde(default)]
     correct: Value,
     pub(crate) expected_partitions_per_batch: Option<usize>,
+}
+
+fn no_states() -> Value {
+    Value::Array(Vec::new())
 }
 
 /// All of them.

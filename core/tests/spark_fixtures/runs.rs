@@ -1,7 +1,7 @@
 //! Which test runs which case of the fixtures.
 
 use super::case::Case;
-use super::{engine, frames, operators, rates, receivers, windows};
+use super::{engine, frames, operators, rates, receivers, states, windows};
 
 /// Suite, case, and the test of it.
 pub(crate) const RUNS: &[(&str, &str, fn(&Case))] = &[
@@ -131,6 +131,51 @@ pub(crate) const RUNS: &[(&str, &str, fn(&Case))] = &[
         "observed on real Spark 3.5.6 (Scala, ManualClock)",
         "inverse window slide not a multiple",
         windows::a_slide_that_does_not_fit,
+    ),
+    ("BasicOperationsSuite", "updateStateByKey initial RDD", states::update),
+    ("BasicOperationsSuite", "updateStateByKey initial RDD, iterator form", states::update_all_keys_at_once),
+    ("BasicOperationsSuite", "updateStateByKey object lifecycle", states::the_life_of_a_state),
+    ("MapWithStateSuite", "advanced API", states::mapped_values),
+    ("MapWithStateSuite", "state removing", states::removed_states),
+    ("MapWithStateSuite", "timing out", states::timing_out),
+    ("MapWithStateSuite", "State object life", states::the_life_of_a_state_object),
+    ("MapWithStateRDDSuite (updateRecordWithData)", "no data no state", states::one_record),
+    ("MapWithStateRDDSuite (updateRecordWithData)", "no data, state kept", states::one_record),
+    ("MapWithStateRDDSuite (updateRecordWithData)", "noop keeps timestamp (no timeout)", states::one_record),
+    ("MapWithStateRDDSuite (updateRecordWithData)", "get on absent", states::one_record),
+    ("MapWithStateRDDSuite (updateRecordWithData)", "update absent", states::one_record),
+    ("MapWithStateRDDSuite (updateRecordWithData)", "update 0", states::one_record),
+    ("MapWithStateRDDSuite (updateRecordWithData)", "remove", states::one_record),
+    (
+        "MapWithStateRDDSuite (updateRecordWithData)",
+        "threshold == update time: not expired",
+        states::one_record,
+    ),
+    ("MapWithStateRDDSuite (updateRecordWithData)", "threshold update time+1: expired", states::one_record),
+    (
+        "observed on real Spark 3.5.6 (Scala, ManualClock)",
+        "updateStateByKey delete and re-add",
+        states::a_key_that_is_deleted_may_come_again,
+    ),
+    (
+        "observed on real Spark 3.5.6 (Scala, ManualClock)",
+        "mapWithState timeout 3s, checkpoint 1s",
+        states::timeouts,
+    ),
+    (
+        "observed on real Spark 3.5.6 (Scala, ManualClock)",
+        "mapWithState read-only touch refreshes",
+        states::a_look_keeps_a_key,
+    ),
+    (
+        "observed on real Spark 3.5.6 (Scala, ManualClock)",
+        "mapWithState remove then same key",
+        states::a_removed_key_comes_again_in_its_batch,
+    ),
+    (
+        "observed on real Spark 3.5.6 (Scala, ManualClock)",
+        "mapWithState update after remove",
+        states::an_update_behind_a_remove,
     ),
 ];
 

@@ -11,7 +11,7 @@ use super::states::Changed;
 use crate::data::{Key, Wire};
 use crate::rdd::{Engine, GROUPS, groups_of, spread};
 use crate::runtime::Monitor;
-use crate::state::typed::Part;
+use crate::state::typed::{Overlay, Part};
 use crate::state::{Changes, Codec, Delta, StateStore};
 use crate::words::{BatchTime, Result};
 
@@ -28,6 +28,8 @@ pub(super) struct Opened<K, S> {
     pub(super) store: Option<Arc<dyn StateStore>>,
     /// What is known for the next bases.
     pub(super) saving: Saving,
+    // Overlays of batches before: memory that need not be asked for again.
+    spare: Mutex<Vec<Overlay<K, S>>>,
     // What the batch that runs has changed.
     pending: Mutex<Option<Pending<K, S>>>,
     // Whether no batch was committed yet, in this run and in those before.
@@ -77,6 +79,7 @@ impl<K: Key, S: Wire> Opened<K, S> {
             base: Monitor::new(&opening.engine.runtime, base),
             store,
             saving: Saving::default(),
+            spare: Mutex::default(),
             pending: Mutex::new(None),
             is_new: AtomicBool::new(opening.found.is_none()),
         })
@@ -105,6 +108,13 @@ impl<K: Key, S: Wire> Opened<K, S> {
     /// The states as they are, shared; waits for a commit that is at work.
     pub(super) fn parts(&self) -> (Option<BatchTime>, Parts<K, S>) {
         self.base.wait(|base| base.parts.clone().map(|parts| (base.committed, parts)))
+    }
+
+    /// An overlay for a try.
+    pub(super) fn overlay(&self, turn: u32) -> Overlay<K, S> {
+        let mut overlay = self.spare.lock().pop().unwrap_or_default();
+        overlay.begin(turn);
+        overlay
     }
 
     /// Notes what a batch has changed; nothing of it counts before the commit.
@@ -164,7 +174,8 @@ impl<K: Key, S: Wire> Opened<K, S> {
             let Some((_, cell)) = work.get(index) else { return };
             let (part, changed) = &mut *cell.lock();
             if let Some(changed) = changed.take() {
-                take_in(part, changed, in_tables);
+                let overlay = take_in(part, changed, in_tables);
+                self.spare.lock().extend(overlay);
             }
         });
         for (partition, cell) in work {
@@ -175,9 +186,15 @@ impl<K: Key, S: Wire> Opened<K, S> {
     }
 }
 
-fn take_in<K: Key, S: Wire>(part: &mut Part<K, S>, changed: Changed<K, S>, in_tables: bool) {
+/// Takes in what a batch has changed, and gives the overlay's memory back if it is worth it.
+fn take_in<K: Key, S: Wire>(
+    part: &mut Part<K, S>,
+    mut changed: Changed<K, S>,
+    in_tables: bool,
+) -> Option<Overlay<K, S>> {
+    let handy = changed.overlay.is_handy();
     if in_tables {
-        part.take_in(changed.overlay);
+        part.take_in(&mut changed.overlay);
     }
     if let Some(until) = changed.opened {
         part.dues_mut().forget_until(until);
@@ -185,4 +202,5 @@ fn take_in<K: Key, S: Wire>(part: &mut Part<K, S>, changed: Changed<K, S>, in_ta
     if !changed.dues.is_empty() {
         part.dues_mut().append(changed.dues);
     }
+    handy.then_some(changed.overlay)
 }

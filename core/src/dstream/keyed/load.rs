@@ -73,7 +73,7 @@ pub(super) fn load<K: Key, S: Wire>(
         for group in mine {
             let number = the_group(group)?;
             scan_group(&*store, number, |key, value| {
-                part.dues_mut().add(codec.decode_due(value)?, number, key);
+                part.dues_mut().add(Codec::<S>::decode_due(value)?, number, key);
                 Ok(())
             })?;
         }
@@ -118,7 +118,7 @@ impl<K: Key, S: Wire> Opened<K, S> {
         let mut parts = self.base.wait(|base| base.parts.take());
         let taken = match &self.store {
             None => changes.iter().try_for_each(|changes| take_in(&mut parts, changes, &self.codec)),
-            Some(store) => self.replay_into(store, batch, &changes, &mut parts),
+            Some(store) => Self::replay_into(store, batch, &changes, &mut parts),
         };
         self.base
             .change(|base| (base.parts, base.committed) = (Some(parts), base.committed.max(Some(batch))));
@@ -126,7 +126,6 @@ impl<K: Key, S: Wire> Opened<K, S> {
     }
 
     fn replay_into(
-        &self,
         store: &Arc<dyn StateStore>,
         batch: BatchTime,
         changes: &[Changes],
@@ -138,7 +137,7 @@ impl<K: Key, S: Wire> Opened<K, S> {
             let Some(Some(part)) = parts.get_mut(partition) else { continue };
             mine.push(change);
             if let Some(value) = change.value {
-                let due = self.codec.decode_due(value)?;
+                let due = Codec::<S>::decode_due(value)?;
                 part.dues_mut().add(due, change.group, change.key);
             }
         }

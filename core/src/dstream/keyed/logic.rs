@@ -1,10 +1,10 @@
 //! What an operator does with records and states.
 
-use super::states::States;
+use super::states::{BLOCK, States};
 use crate::data::{Data, Key, KeyGroup, Wire};
 use crate::rdd::{Grouped, IncomingByGroup};
 use crate::runtime::TaskContext;
-use crate::state::typed::Due;
+use crate::state::typed::{Due, Slot};
 use crate::words::{BatchTime, Result};
 
 /// What an operator does with the records of a batch and the states of their keys, one partition at a time.
@@ -90,13 +90,43 @@ impl<K: Key, V: Wire> Records<K, V> {
     /// The first of `each`; a record of another member that cannot be read.
     #[inline]
     pub(crate) fn for_each(self, mut each: impl FnMut(KeyGroup, K, V) -> Result<()>) -> Result<()> {
+        let mut each = |Grouped { group, key, value }| each(group, key, value);
         match self {
-            Self::Arrived(incoming) => {
-                incoming.for_each(|_, Grouped { group, key, value }| each(group, key, value))
-            }
-            Self::Listed(list) => {
-                list.into_iter().try_for_each(|Grouped { group, key, value }| each(group, key, value))
-            }
+            Self::Arrived(incoming) => incoming.for_each(|_, record| each(record)),
+            Self::Listed(list) => list.into_iter().try_for_each(each),
         }
+    }
+
+    /// Looks the key of each record up, and calls `each` with its slot, the key and the value.
+    ///
+    /// Many keys are looked up before the first of them is used: each look waits for memory, and a processor waits for
+    /// many at once only where nothing else stands between them.
+    ///
+    /// # Errors
+    /// The first of `each`; a record of another member that cannot be read.
+    #[inline]
+    pub(crate) fn for_each_found<'a, S: Wire>(
+        self,
+        states: &mut States<'a, K, S>,
+        mut each: impl FnMut(&mut States<'a, K, S>, Slot, K, V) -> Result<()>,
+    ) -> Result<()> {
+        let (mut block, mut found) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
+        let mut empty = |block: &mut Vec<Grouped<K, V>>, states: &mut States<'a, K, S>| -> Result<()> {
+            states.look_up(block, &mut found);
+            for (Grouped { group, key, value }, found) in block.drain(..).zip(found.drain(..)) {
+                let slot = states.find_at(found, group, &key)?;
+                each(states, slot, key, value)?;
+            }
+            Ok(())
+        };
+        let mut add = |record| {
+            block.push(record);
+            if block.len() == BLOCK { empty(&mut block, states) } else { Ok(()) }
+        };
+        match self {
+            Self::Arrived(incoming) => incoming.for_each(|_, record| add(record))?,
+            Self::Listed(list) => list.into_iter().try_for_each(&mut add)?,
+        }
+        empty(&mut block, states)
     }
 }

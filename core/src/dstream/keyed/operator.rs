@@ -182,7 +182,7 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keyed<K, V, S, L> {
         };
         task.at(self.plan.site);
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
-        let mut states = States::new(part, &self.plan.codec, opened.store.as_deref(), turn);
+        let mut states = States::new(part, &self.plan.codec, opened.store.as_deref(), opened.overlay(turn));
         let records = if opened.store.is_some() { records.fetch(&mut states)? } else { records };
         let due = self.plan.logic.initial_due(output.time());
         for (group, key, state) in initial {

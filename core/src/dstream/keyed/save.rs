@@ -7,7 +7,7 @@ use super::super::keeper::{BaseJob, BaseWanted};
 use super::base::Opened;
 use super::stored::the_group;
 use crate::data::{Key, Wire};
-use crate::state::typed::Group;
+use crate::state::typed::{Group, Part};
 use crate::state::{Changes, Codec, StateBase, write_group};
 use crate::storage::Storage;
 use crate::words::{BatchTime, Result};
@@ -53,7 +53,7 @@ impl<K: Key, S: Wire> Opened<K, S> {
             return self.store_job(wanted);
         }
         let (batch, parts) = self.parts();
-        let tables = parts.iter().flatten().flat_map(|part| part.groups());
+        let tables = parts.iter().flatten().flat_map(Part::groups);
         let mut tables: Vec<Shared<K, S>> = tables.map(|(group, table)| (group, Arc::clone(table))).collect();
         drop(parts);
         if tables.is_empty() {

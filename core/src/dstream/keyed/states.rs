@@ -1,9 +1,13 @@
 //! The states of one partition, as a logic sees and changes them.
 
 use crate::data::{Key, KeyGroup, Wire, detach};
+use crate::rdd::Grouped;
 use crate::state::typed::{Change, Due, Dues, Overlay, Part, Slot};
 use crate::state::{Changes, Codec, StateStore};
 use crate::words::{Error, Result};
+
+/// Keys whose entries are read together.
+pub(super) const BLOCK: usize = 64;
 
 /// The states of one partition, with all that the batch has changed so far.
 ///
@@ -33,14 +37,14 @@ pub(crate) struct Changed<K, S> {
 }
 
 impl<'a, K: Key, S: Wire> States<'a, K, S> {
-    /// The states of `part`, nothing changed; `turn` is another number in each try.
+    /// The states of `part`; `overlay` is empty.
     pub(crate) fn new(
         part: &'a Part<K, S>,
         codec: &'a Codec<S>,
         store: Option<&'a dyn StateStore>,
-        turn: u32,
+        overlay: Overlay<K, S>,
     ) -> Self {
-        Self { part, codec, store, overlay: Overlay::new(turn), opened: None }
+        Self { part, codec, store, overlay, opened: None }
     }
 
     /// Looks a key of this partition up, whether it has a state or not.
@@ -56,6 +60,26 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
             return self.find_stored(store, group, key);
         }
         self.overlay.touch_in(table, group.index(), key)
+    }
+
+    /// Where the keys of `records` stand in their tables; nothing is touched by it.
+    #[inline]
+    pub(super) fn look_up<V>(&self, records: &[Grouped<K, V>], found: &mut Vec<Option<u32>>) {
+        found.clear();
+        found.extend(
+            records.iter().map(|record| self.part.group(record.group.index())?.find_key(&record.key)),
+        );
+    }
+
+    /// As [`find`](Self::find), for a key that was [looked up](Self::look_up).
+    #[inline]
+    pub(super) fn find_at(&mut self, found: Option<u32>, group: KeyGroup, key: &K) -> Result<Slot> {
+        if let Some(place) = found
+            && let Some(entry) = self.part.group(group.index()).and_then(|table| table.at(place))
+        {
+            return self.overlay.touch(group.index(), place, entry);
+        }
+        self.find(group, key)
     }
 
     /// Whether keys of this group are in this partition.
@@ -221,7 +245,7 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
     /// [`Error::Wire`] where a key or a state cannot be written down.
     pub(crate) fn finish(mut self, durable: bool) -> Result<Changed<K, S>> {
         let mut changed = Changed {
-            overlay: Overlay::new(0),
+            overlay: Overlay::default(),
             written: durable.then(Changes::new),
             opened: self.opened,
             dues: self.part.dues().same_slots(),
@@ -229,14 +253,39 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
         };
         let mut bytes = Vec::new();
         for slot in self.overlay.slots() {
-            self.detach(slot, &mut bytes)?;
-            self.write(slot, &mut changed, &mut bytes)?;
+            if slot.index().is_multiple_of(BLOCK) {
+                self.bring_near(slot);
+            }
+            let Some(touched) = self.overlay.get(slot) else { continue };
+            let has_due =
+                touched.looked || matches!(touched.change, Change::Put(_, due) if due != Due::NEVER);
+            match touched.change {
+                Change::Nothing if !touched.looked => continue,
+                Change::Put(..) => self.detach(slot, &mut bytes)?,
+                _ => {}
+            }
+            changed.grown += self.grown_by(slot);
+            if durable || has_due {
+                self.write(slot, &mut changed, &mut bytes)?;
+            }
         }
         changed.overlay = self.overlay;
         Ok(changed)
     }
 
+    /// Reads the entries of the next slots: the processor waits for all of them at once then, and not for each when it is
+    /// written down.
+    fn bring_near(&self, first: Slot) {
+        let next = self.overlay.touched().iter().skip(first.index()).take(BLOCK);
+        let seen = next.fold(0, |seen: u64, touched| {
+            let entry = touched.place().and_then(|place| self.part.group(touched.group)?.at(place));
+            seen ^ entry.map_or(0, |entry| entry.due.millis().unwrap_or(0))
+        });
+        std::hint::black_box(seen);
+    }
+
     /// What stays shares no memory with the batch.
+    #[inline]
     fn detach(&mut self, slot: Slot, scratch: &mut Vec<u8>) -> Result<()> {
         let Some(touched) = self.overlay.get_mut(slot) else { return Ok(()) };
         let Change::Put(state, _) = &mut touched.change else { return Ok(()) };
@@ -248,27 +297,33 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
         Ok(())
     }
 
-    /// Writes the change of a key down, and when it is due, as far as anybody wants to know.
-    fn write(&self, slot: Slot, changed: &mut Changed<K, S>, bytes: &mut Vec<u8>) -> Result<()> {
-        let Some(touched) = self.overlay.get(slot) else { return Ok(()) };
-        let (before, known) = match touched.place() {
-            Some(place) => {
-                let entry = self.part.group(touched.group).and_then(|group| group.at(place));
-                (entry.map_or(Due::NEVER, |entry| entry.due), true)
-            }
-            None => {
-                let own = touched.own().and_then(|own| self.overlay.own(own));
-                let before = own.and_then(|own| own.before.as_ref()).map(|(_, due)| *due);
-                (before.unwrap_or(Due::NEVER), before.is_some())
-            }
+    /// How many more keys have a state by the change of this one.
+    #[inline]
+    fn grown_by(&self, slot: Slot) -> isize {
+        let Some(touched) = self.overlay.get(slot) else { return 0 };
+        let known = match touched.own() {
+            None => true,
+            Some(own) => self.overlay.own(own).is_some_and(|own| own.before.is_some()),
         };
-        changed.grown += match touched.change {
+        match touched.change {
             Change::Put(..) if !known => 1,
             Change::Removed if known => -1,
             _ => 0,
+        }
+    }
+
+    /// Writes the change of a key down, and when it is due, as far as anybody wants to know.
+    fn write(&self, slot: Slot, changed: &mut Changed<K, S>, bytes: &mut Vec<u8>) -> Result<()> {
+        let Some(touched) = self.overlay.get(slot) else { return Ok(()) };
+        let (before, known) = if let Some(place) = touched.place() {
+            let entry = self.part.group(touched.group).and_then(|group| group.at(place));
+            (entry.map_or(Due::NEVER, |entry| entry.due), true)
+        } else {
+            let own = touched.own().and_then(|own| self.overlay.own(own));
+            let before = own.and_then(|own| own.before.as_ref()).map(|(_, due)| *due);
+            (before.unwrap_or(Due::NEVER), before.is_some())
         };
         let listed = match &touched.change {
-            Change::Removed => Due::NEVER,
             Change::Put(_, due) if touched.looked || !self.part.dues().covers(before, *due) => *due,
             Change::Nothing if touched.looked => before,
             _ => Due::NEVER,

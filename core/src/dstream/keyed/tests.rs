@@ -1,5 +1,7 @@
 //! An operator driven by hand, against a plain map: batches, failed tries, batches given up, and restarts.
 
+mod update;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,8 +47,8 @@ pub(super) struct Written {
 
 impl Written {
     /// The new bases take the place of what there was of their groups.
-    fn put(&mut self, new: Vec<StateBase>) {
-        for new in &new {
+    fn put(&mut self, new: &[StateBase]) {
+        for new in new {
             let mut left = Vec::new();
             for old in self.bases.drain(..) {
                 let before = old.groups.start..old.groups.end.min(new.groups.start);
@@ -66,7 +68,7 @@ impl Written {
 
 /// A run of a job with one operator.
 pub(super) struct Run<E> {
-    pub(super) ssc: StreamingContext,
+    _ssc: StreamingContext,
     pub(super) graph: Arc<Graph>,
     pub(super) keeper: Arc<dyn Keeper>,
     pub(super) out: DStream<E>,
@@ -108,7 +110,7 @@ pub(super) fn start<E: Clone + Send + Sync + 'static>(
     for (batch, deltas) in written.deltas.iter().filter(|(batch, _)| Some(*batch) > from) {
         keeper.replay(*batch, deltas)?;
     }
-    Ok(Run { ssc, graph, keeper, out, states })
+    Ok(Run { _ssc: ssc, graph, keeper, out, states })
 }
 
 impl<E: crate::data::Wire> Run<E> {
@@ -269,7 +271,7 @@ fn runs_as_the_model(
             let wanted =
                 BaseWanted { batch: time, bytes, kept: &written.bases, path: &format!("bases/{number}") };
             if let Some(job) = run.keeper.base(&wanted).unwrap() {
-                written.put(job(&*storage).unwrap());
+                written.put(&job(&*storage).unwrap());
             }
         }
         if let Then::Restart = then {

@@ -16,11 +16,13 @@ impl Due {
     }
 
     /// The time; `None` for never.
+    #[inline]
     pub(crate) fn millis(self) -> Option<u64> {
         (self != Self::NEVER).then_some(self.0)
     }
 
     /// Whether the time has come.
+    #[inline]
     pub(crate) fn is_over(self, now: u64) -> bool {
         self.millis().is_some_and(|due| due <= now)
     }
@@ -42,10 +44,12 @@ impl<K, S> Entry<K, S> {
         Self { key, state, due, mark: AtomicU32::new(0) }
     }
 
+    #[inline]
     pub(super) fn mark(&self) -> u32 {
         self.mark.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(super) fn set_mark(&self, mark: u32) {
         self.mark.store(mark, Ordering::Relaxed);
     }

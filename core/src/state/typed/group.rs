@@ -11,6 +11,7 @@ use super::entry::{Due, Entry};
 const SEED: u64 = 0x7469_6465_6d69_6c6c;
 
 /// The hash of a key in the tables of states; it never leaves the process.
+#[inline]
 pub(super) fn hash(key: &impl Hash) -> u64 {
     FixedState::with_seed(SEED).hash_one(key)
 }
@@ -44,6 +45,7 @@ impl<K, S> Group<K, S> {
         self.table.get_bucket(place as usize)
     }
 
+    #[inline]
     pub(super) fn at_mut(&mut self, place: u32) -> Option<&mut Entry<K, S>> {
         self.table.get_bucket_mut(place as usize)
     }
@@ -64,6 +66,12 @@ impl<K: Hash + Eq, S> Group<K, S> {
     #[inline]
     pub(crate) fn find(&self, hash: u64, key: &K) -> Option<u32> {
         self.table.find_bucket_index(hash, |entry| entry.key == *key).map(|place| place as u32)
+    }
+
+    /// As [`find`](Self::find), with the hash of the key.
+    #[inline]
+    pub(crate) fn find_key(&self, key: &K) -> Option<u32> {
+        self.find(hash(key), key)
     }
 
     /// The state of a key.

@@ -18,6 +18,7 @@ pub(crate) struct Slot(u32);
 
 impl Slot {
     /// The number of the key among those that were touched.
+    #[inline]
     pub(crate) fn index(self) -> usize {
         self.0 as usize
     }
@@ -49,11 +50,13 @@ pub(crate) struct Touched<S> {
 
 impl<S> Touched<S> {
     /// The place in its group's table; `None` for a key of the overlay's own.
+    #[inline]
     pub(crate) fn place(&self) -> Option<u32> {
         (!self.own).then_some(self.place)
     }
 
     /// The place among the overlay's own keys.
+    #[inline]
     pub(crate) fn own(&self) -> Option<usize> {
         self.own.then_some(self.place as usize)
     }
@@ -84,10 +87,24 @@ pub(crate) struct Overlay<K, S> {
     by_key: HashTable<u32>,
 }
 
+impl<K, S> Default for Overlay<K, S> {
+    fn default() -> Self {
+        Self { turn: 0, touched: Vec::new(), own: Vec::new(), by_key: HashTable::new() }
+    }
+}
+
 impl<K, S> Overlay<K, S> {
-    /// Nothing is touched; `turn` tells the marks of one try from those of the tries before.
-    pub(crate) fn new(turn: u32) -> Self {
-        Self { turn: turn << INDEX_BITS, touched: Vec::new(), own: Vec::new(), by_key: HashTable::new() }
+    /// Nothing is touched; `turn` tells the marks of one try from those of the tries before. The memory stays.
+    pub(crate) fn begin(&mut self, turn: u32) {
+        self.turn = turn << INDEX_BITS;
+        self.touched.clear();
+        self.own.clear();
+        self.by_key.clear();
+    }
+
+    /// Whether its memory is worth keeping: not where a batch needed much more than the others.
+    pub(crate) fn is_handy(&self) -> bool {
+        self.touched.capacity() <= 4 * self.touched.len() + 1024
     }
 
     /// How many keys were touched.
@@ -134,8 +151,10 @@ impl<K, S> Overlay<K, S> {
     }
 
     /// All parts: what was touched, and the own keys in their order.
-    pub(crate) fn into_parts(self) -> (Vec<Touched<S>>, Vec<Own<K, S>>) {
-        (self.touched, self.own)
+    pub(super) fn take_parts(
+        &mut self,
+    ) -> (impl Iterator<Item = Touched<S>>, impl Iterator<Item = Own<K, S>>) {
+        (self.touched.drain(..), self.own.drain(..))
     }
 
     /// Whether the entry at `place` of the table of `group` was touched.

@@ -64,10 +64,9 @@ impl<K: Hash + Eq + Clone, S: Clone> Part<K, S> {
     }
 
     /// Takes in what a batch has changed, other than its times. The tables are those that the overlay was made over.
-    pub(crate) fn take_in(&mut self, overlay: Overlay<K, S>) {
-        let (touched, own) = overlay.into_parts();
+    pub(crate) fn take_in(&mut self, overlay: &mut Overlay<K, S>) {
         let mut changed = vec![false; self.groups.len()];
-        for touched in &touched {
+        for touched in overlay.touched() {
             let index = usize::from(touched.group.wrapping_sub(self.first));
             if let Some(changed) = changed.get_mut(index) {
                 *changed |= !matches!(touched.change, Change::Nothing);
@@ -77,7 +76,7 @@ impl<K: Hash + Eq + Clone, S: Clone> Part<K, S> {
         let unshared = |(group, changed)| if changed { Some(Arc::make_mut(group)) } else { None };
         let mut groups: Vec<Option<&mut Group<K, S>>> =
             self.groups.iter_mut().zip(changed).map(unshared).collect();
-        let mut own = own.into_iter();
+        let (touched, mut own) = overlay.take_parts();
         let mut added = Vec::new();
         for touched in touched {
             // In the order in which they were touched, as the own keys are.

@@ -1,0 +1,122 @@
+//! `update_state_by_key` against a plain map, and what is written down of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use proptest::prelude::*;
+
+use super::super::super::DStream;
+use super::{Behind, Records, Then, Written, batches, millis, start};
+use crate::state::{MemoryState, Shape, StateBackend, StateSpec};
+use crate::storage::{MemoryStorage, Storage};
+
+/// A sum that goes where nothing came for its key and it is a multiple of three.
+fn next_sum(new: impl Iterator<Item = i64>, before: Option<i64>) -> Option<i64> {
+    let new: Vec<i64> = new.collect();
+    let sum = before.unwrap_or(0) + new.iter().sum::<i64>();
+    (!new.is_empty() || sum % 3 != 0).then_some(sum)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn update_state_by_key_is_a_plain_map_in_all_its_forms(
+        batches in batches(),
+        partitions in 1_u32..6,
+        at_once: bool,
+        behind: bool,
+    ) {
+        let spec = StateSpec::<u8, i64>::new().num_partitions(partitions).initial_state([(1, 100), (200, 6)]);
+        let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+        let backend: Arc<dyn StateBackend> =
+            if behind { Arc::new(Behind(MemoryState::new())) } else { Arc::new(MemoryState::new()) };
+        let inputs: Vec<Option<Records>> = batches.iter().map(|(batch, _)| batch.clone()).collect();
+        let trip = Arc::new(AtomicBool::new(false));
+        let draw = |pairs: &DStream<(u8, i64)>| {
+            let (spec, trip) = (spec.clone(), Arc::clone(&trip));
+            let fail = move |value: &i64| {
+                assert!(*value != 13 || !trip.swap(false, Ordering::Relaxed), "the first try fails");
+            };
+            let states = if at_once {
+                pairs.update_state_by_key_iter(spec, move |known| {
+                    let fail = fail.clone();
+                    known.filter_map(move |(key, new, state)| {
+                        Some((key, next_sum(new.into_iter().inspect(&fail), state)?))
+                    })
+                })
+            } else {
+                pairs.update_state_by_key_with(spec, move |new, state| next_sum(new.inspect(&fail), state))
+            };
+            (states.clone(), states)
+        };
+        let mut written = Written::default();
+        let mut run = start(&inputs, &backend, &storage, &written, draw).unwrap();
+        let mut model = BTreeMap::from([(1, 100), (200, 6)]);
+        for (number, (batch, then)) in (1..).zip(batches) {
+            let time = millis(number);
+            trip.store(true, Ordering::Relaxed);
+            let batch = batch.unwrap_or_default();
+            let keys: std::collections::BTreeSet<u8> =
+                batch.iter().map(|(key, _)| *key).chain(model.keys().copied()).collect();
+            for key in keys {
+                let new = batch.iter().filter(|(of, _)| *of == key).map(|(_, value)| *value);
+                match next_sum(new, model.get(&key).copied()) {
+                    Some(sum) => drop(model.insert(key, sum)),
+                    None => drop(model.remove(&key)),
+                }
+            }
+            let (_, states) = run.run(time).unwrap();
+            prop_assert_eq!(&states, &model.iter().map(|(key, sum)| (*key, *sum)).collect::<Records>());
+            run.commit(time, &mut written);
+            if let Then::Restart = then {
+                run = start(&inputs, &backend, &storage, &written, draw).unwrap();
+            }
+        }
+    }
+}
+
+fn summed(pairs: &DStream<(u8, i64)>) -> (DStream<(u8, i64)>, DStream<(u8, i64)>) {
+    let states = pairs.update_state_by_key(|new, sum: Option<i64>| Some(sum.unwrap_or(0) + new.sum::<i64>()));
+    (states.clone(), states)
+}
+
+#[test]
+fn only_what_has_changed_is_written_down() {
+    let (backend, storage): (Arc<dyn StateBackend>, Arc<dyn Storage>) =
+        (Arc::new(MemoryState::new()), Arc::new(MemoryStorage::new()));
+    let inputs = [Some((0..100).map(|key| (key, 1)).collect()), Some(vec![(7, 1), (8, 0)]), None];
+    let mut written = Written::default();
+    let run = start(&inputs, &backend, &storage, &written, summed).unwrap();
+    for number in 1..=3 {
+        run.run(millis(number)).unwrap();
+        run.commit(millis(number), &mut written);
+    }
+    let changes = |index: usize| -> usize {
+        let deltas = &written.deltas[index].1;
+        deltas
+            .iter()
+            .map(|delta| crate::state::Changes::from_bytes(delta.bytes.clone(), "x").unwrap().len())
+            .sum()
+    };
+    assert_eq!([changes(0), changes(1), changes(2)], [100, 1, 0]);
+}
+
+#[test]
+fn what_was_kept_by_something_else_is_refused_with_what_to_do() {
+    let (backend, storage): (Arc<dyn StateBackend>, Arc<dyn Storage>) =
+        (Arc::new(MemoryState::new()), Arc::new(MemoryStorage::new()));
+    let refused = |shape: Shape| {
+        let written = Written { shape: Some(shape), ..Written::default() };
+        start(&[], &backend, &storage, &written, summed).err().map(|error| error.to_string())
+    };
+    let shape = |kind: &str, version, partitions| Shape { kind: kind.into(), version, partitions };
+    assert_eq!(refused(shape("update_state_by_key", 1, None)), None);
+    let error = refused(shape("map_with_state", 1, None)).unwrap();
+    assert!(error.contains("`map_with_state`") && error.contains("another uid"), "{error}");
+    let error = refused(shape("update_state_by_key", 2, None)).unwrap();
+    assert!(error.contains("version 2") && error.contains("version 1"), "{error}");
+    let error = refused(shape("update_state_by_key", 1, Some(3))).unwrap();
+    assert!(error.contains("3 partitions") && error.contains("same number"), "{error}");
+}
