@@ -22,6 +22,7 @@ pages! {
     readme: "../README.md",
     start: "src/start.md",
     word_count: "src/word-count.md",
+    stateful_word_count: "src/stateful-word-count.md",
     model: "src/model.md",
     operators: "src/operators.md",
     state: "src/state.md",

@@ -108,14 +108,53 @@ fn the_page_of_metrics_names_all_of_them_and_no_other() {
 
 #[test]
 fn every_operator_in_the_tables_exists() {
-    let source = sources(&["core/src/dstream", "core/src/context", "core/src/rdd", "connectors"]);
+    let folders = ["core/src/dstream", "core/src/context", "core/src/rdd", "core/src/state", "connectors"];
+    let source = sources(&folders);
     let page = read("docs/src/operators.md");
     let rows = tables(&page, "Spark");
-    let names = rows.iter().flat_map(|row| code(&row[1])).filter(|name| !name.contains('-'));
-    let missing: Vec<&str> = names
+    // A name may stand with its type before it, and what it takes behind it.
+    let bare = |call: &str| call.split('(').next().unwrap().rsplit("::").next().unwrap().to_owned();
+    let names = rows.iter().flat_map(|row| code(&row[1]).map(bare)).filter(|name| !name.contains('-'));
+    // `None` stands for a slide, `Option` for what a function returns, and `StateSpec` for itself.
+    let methods = names.filter(|name| name.starts_with(|first: char| first.is_ascii_lowercase()));
+    let missing: Vec<String> = methods
         .filter(|name| !source.contains(&format!("fn {name}(")) && !source.contains(&format!("fn {name}<")))
         .collect();
     assert!(missing.is_empty(), "no such operator: {}", missing.join(", "));
+}
+
+/// Spark's methods of windows and states, and in how many forms each comes: the overloads of Scala, and where arguments
+/// have defaults, those that differ in what they do.
+const WINDOWS_AND_STATE: &[(&str, usize)] = &[
+    ("window", 2),
+    ("reduceByWindow", 2),
+    ("countByWindow", 1),
+    ("countByValueAndWindow", 2),
+    ("groupByKeyAndWindow", 4),
+    ("reduceByKeyAndWindow", 8),
+    ("updateStateByKey", 7),
+    ("mapWithState", 2),
+    ("stateSnapshots", 1),
+    ("StateSpec.function", 1),
+    ("StateSpec.initialState", 1),
+    ("StateSpec.numPartitions", 1),
+    ("StateSpec.partitioner", 1),
+    ("StateSpec.timeout", 1),
+    ("checkpoint", 2),
+];
+
+#[test]
+fn every_form_of_sparks_windows_and_states_has_a_row_and_an_answer() {
+    let rows = tables(&read("docs/src/operators.md"), "Spark");
+    for (method, forms) in WINDOWS_AND_STATE {
+        let answers: Vec<&str> = rows
+            .iter()
+            .filter(|row| code(&row[0]).next().is_some_and(|spark| spark.starts_with(&format!("{method}("))))
+            .map(|row| row[1].as_str())
+            .collect();
+        assert_eq!(answers.len(), *forms, "{method}: {answers:?}");
+        assert!(answers.iter().all(|answer| !answer.is_empty()), "{method}: {answers:?}");
+    }
 }
 
 #[test]
