@@ -17,7 +17,7 @@ use crate::workloads::{Goal, Name, Workload};
 pub(crate) const ROUNDS_THAT_COUNT: u32 = 7;
 
 /// Results that both sides report and that must be the same: a fast run that counts wrongly is worth nothing.
-const RESULTS: [&str; 3] = ["distinct", "words", "checksum"];
+const RESULTS: [&str; 6] = ["distinct", "words", "checksum", "check", "keys_out", "sum"];
 
 /// Who runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
@@ -187,8 +187,13 @@ fn summary<'a>(
         "rate_ratio" => rate,
         "cpu_ratio" => cpu,
         own => {
-            let rounds: Option<Vec<f64>> = ours.iter().map(|run| run.more.get(own)?.as_f64()).collect();
-            Figure::of(&rounds?)
+            let rounds = |runs: &[Measured], name: &str| -> Option<Vec<f64>> {
+                runs.iter().map(|run| run.more.get(name)?.as_f64()).collect()
+            };
+            match own.strip_suffix("_ratio") {
+                Some(both) => Figure::ratio(&rounds(ours, both)?, &rounds(limit, both)?),
+                None => Figure::of(&rounds(ours, own)?),
+            }
         }
     };
     let judged: Vec<Judged> = goals
@@ -267,6 +272,19 @@ mod tests {
         let limit = [run(1, 1.0, 1.0).with("p99_ms", 99.0)];
         let line = summary("w", &goals, &ours, &limit, false);
         assert_eq!((line.goals[0].median, line.met, line.counts), (Some(11.0), Some(true), false));
+    }
+
+    #[test]
+    fn a_figure_that_both_sides_report_is_judged_by_its_ratio() {
+        let goals = [Goal { figure: "ms_1m_ratio", want: Want::RatioAtMost(2.0) }];
+        let of = |ms: f64| [run(1, 1.0, 1.0).with("ms_1m", ms)];
+        let judged = |ours: f64, limit: f64| {
+            let (ours, limit) = (of(ours), of(limit));
+            let line = summary("w", &goals, &ours, &limit, false);
+            (line.goals[0].median, line.met)
+        };
+        assert_eq!(judged(9.0, 6.0), (Some(1.5), Some(true)));
+        assert_eq!(judged(15.0, 6.0), (Some(2.5), Some(false)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -41,6 +41,14 @@ impl Limits {
         &self.data
     }
 
+    /// An empty folder, on the file system of the data, for what a run writes.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub(crate) fn scratch(&self) -> Result<PathBuf> {
+        scratch(&self.data)
+    }
+
     /// A limit's program, told where the data is.
     pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
@@ -73,6 +81,17 @@ impl Limits {
         ensure!(status.success(), "generating the data failed ({status})");
         fs::rename(&part, &self.data).with_context(|| format!("moving {} into place", part.display()))
     }
+}
+
+/// An empty folder beside `data`.
+pub(crate) fn scratch(data: &Path) -> Result<PathBuf> {
+    let folder = data.with_file_name("scratch");
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => fs::create_dir_all(&folder),
+    }
+    .with_context(|| format!("making {} empty", folder.display()))?;
+    Ok(folder)
 }
 
 /// Sends lines to one client; ends with this value.

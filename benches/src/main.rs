@@ -9,6 +9,7 @@
 
 mod child;
 mod harness;
+mod key_costs;
 mod limit;
 mod measure;
 mod plants;
@@ -52,6 +53,11 @@ enum Command {
     Entry(EntryArgs),
     /// Rate estimators on 1,000 jobs on paper: the table of the book. Nothing is measured, so it needs no rounds.
     Plants,
+    /// Memory and disk that a key's state takes, and how long a restart reads it: the tables of the book.
+    KeyCosts(key_costs::Plan),
+    /// One row of that table, filled or opened again in this process.
+    #[command(hide = true)]
+    KeyCost(key_costs::Row),
 }
 
 fn main() -> Result<()> {
@@ -59,6 +65,11 @@ fn main() -> Result<()> {
     match (args.command, args.workload) {
         (Some(Command::Plants), _) => {
             plants::run();
+            Ok(())
+        }
+        (Some(Command::KeyCosts(plan)), _) => key_costs::run(&plan),
+        (Some(Command::KeyCost(row)), _) => {
+            println!("{}", serde_json::to_string(&key_costs::measure(&row)?)?);
             Ok(())
         }
         (Some(Command::Entry(entry)), _) => {

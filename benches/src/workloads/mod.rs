@@ -5,10 +5,15 @@ mod files;
 mod join;
 mod latency;
 mod listing;
+mod map_with_state;
+mod on_rocksdb;
 mod socket;
 mod startup;
 mod tiny_batches;
 mod trivial_maps;
+mod update_state;
+mod updates;
+mod window;
 mod wordcount;
 mod wordcount_string;
 
@@ -44,6 +49,10 @@ pub(crate) enum Name {
     Listing,
     Startup,
     Build,
+    Window,
+    MapWithState,
+    UpdateState,
+    Rocksdb,
 }
 
 /// A figure and what it has to reach.
@@ -85,6 +94,9 @@ pub(crate) struct EntryArgs {
     /// When the harness started this process, in microseconds since the epoch.
     #[arg(long, default_value_t = 0)]
     pub(crate) t0_us: u64,
+    /// Which of the workload's cases, for one that has several.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) case: usize,
 }
 
 pub(crate) fn find(name: Name) -> Workload {
@@ -100,6 +112,10 @@ pub(crate) fn find(name: Name) -> Workload {
         Name::Listing => listing::WORKLOAD,
         Name::Startup => startup::WORKLOAD,
         Name::Build => build::WORKLOAD,
+        Name::Window => window::WORKLOAD,
+        Name::MapWithState => map_with_state::WORKLOAD,
+        Name::UpdateState => update_state::WORKLOAD,
+        Name::Rocksdb => on_rocksdb::WORKLOAD,
     }
 }
 
