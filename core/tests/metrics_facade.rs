@@ -14,7 +14,7 @@ use metrics::{
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tidemill::testing::receiver::{Script, Step};
 use tidemill::testing::{clock, collect_batches, input_batches, local, local_with, run_batches};
-use tidemill::{Clock, Conf, Event, Retry, StreamingListener};
+use tidemill::{Clock, Conf, Event, EventTime, Retry, StreamingListener, WatermarkSpec};
 
 /// What one metric was told: calls, and their values.
 #[derive(Default)]
@@ -244,4 +244,35 @@ fn a_slow_listener_delays_no_batch_and_what_it_misses_is_counted() {
     slow.change(|(_, released)| *released = true);
     ssc.stop(true).unwrap();
     assert_eq!(slow.0.0.lock().0, 3);
+}
+
+#[test]
+fn late_records_are_counted_once_though_a_task_is_tried_again_and_nobody_reads_them() {
+    let (metrics, _turn) = from_zero();
+    let ssc = local(2);
+    // The second batch has the watermark 20: 3 is late, and the last one far ahead.
+    let times = input_batches(&ssc, 1, vec![vec![1, 20], vec![3, 25, 1 << 50]]);
+    let failed = AtomicU64::new(0);
+    let counts = times
+        .event_time(WatermarkSpec::new(), |time| EventTime::from_millis(*time))
+        .map(|time| ('a', time))
+        .tumbling_windows(Duration::from_millis(10))
+        .aggregate_by_key(
+            0,
+            move |n, time| {
+                assert!(
+                    time < 25 || failed.fetch_add(1, Ordering::SeqCst) > 0,
+                    "a try that fails on purpose"
+                );
+                n + 1
+            },
+            |a, b| a + b,
+        );
+    let _counts = collect_batches(&counts);
+
+    run_batches(&ssc, 2).unwrap();
+
+    assert_eq!(metrics.sum("tidemill_records_late_total"), 2);
+    assert_eq!(metrics.sum("tidemill_records_ahead_total"), 1);
+    assert_eq!(*metrics.told("tidemill_watermark_milliseconds").values.lock(), [20.0, 25.0]);
 }
