@@ -127,7 +127,7 @@ fn run(
             batch.sort();
             batch
         });
-        given.times().into_iter().map(|time| time.as_millis()).zip(sorted).collect::<Given>()
+        given.times().into_iter().map(tidemill::BatchTime::as_millis).zip(sorted).collect::<Given>()
     });
     all.into_iter().next().unwrap()
 }

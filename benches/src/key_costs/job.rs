@@ -109,6 +109,7 @@ fn settle(ssc: &StreamingContext, checkpoint: &Path) -> Result<()> {
 }
 
 #[cfg(feature = "rocksdb")]
+#[allow(clippy::unnecessary_wraps, reason = "it fails where this is built without RocksDB")]
 fn use_rocksdb(ssc: &StreamingContext, states: &Path) -> Result<()> {
     ssc.state_backend(tidemill_state_rocksdb::RocksDbState::new(states));
     Ok(())

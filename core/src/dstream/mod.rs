@@ -57,7 +57,9 @@ pub(crate) use self::graph::{
     DEAD_LETTERS, DeadLetterOutput, Generated, Graph, Kept, OutputOperation, Phase,
 };
 pub(crate) use self::joined::all_rdds;
-pub(crate) use self::keeper::{BaseJob, BaseWanted, Keeper, Opening};
+#[cfg(test)]
+pub(crate) use self::keeper::Keeper;
+pub(crate) use self::keeper::{BaseJob, BaseWanted, Opening};
 pub(crate) use self::keyed::Query;
 pub use self::keyed::{StateReader, StateScan};
 pub use self::map_with_state::MapWithStateStream;
