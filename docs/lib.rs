@@ -33,6 +33,7 @@ pages! {
     back_pressure: "src/back-pressure.md",
     testing: "src/testing.md",
     state_rocksdb: "src/state-rocksdb.md",
+    state_size: "src/state-size.md",
     settings: "src/settings.md",
     bad_records: "src/bad-records.md",
     checkpoints: "src/checkpoints.md",

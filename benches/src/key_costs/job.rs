@@ -4,7 +4,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tidemill::testing::{local_with, run_batches};
 use tidemill::{Conf, Key, RddQueue, State, StateSpec, StreamingContext, Text, Wire};
 
@@ -26,9 +26,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 pub(crate) fn measure(row: &Row) -> Result<Measured> {
     match row.kind {
         Kind::Numbers => measure_of(row, |i| (scattered(i), i % 1000)),
-        Kind::Text => {
-            measure_of(row, |i| (Text::from(format!("user-{i:015}").as_str()), format!("{i:0100}")))
-        }
+        Kind::Text => measure_of(row, |i| (Text::from(format!("user-{i:015}").as_str()), digits(i))),
     }
 }
 
@@ -39,13 +37,21 @@ fn scattered(i: u64) -> u64 {
     x ^ (x >> 33)
 }
 
+/// 100 digits that do not repeat, or what is compressed would count for nothing.
+fn digits(i: u64) -> String {
+    let digits = [0, 1, 2, 3, 4].map(|n| format!("{:020}", scattered(i * 5 + n)));
+    digits.concat()
+}
+
 fn measure_of<K: Key, S: Wire>(row: &Row, make: fn(u64) -> (K, S)) -> Result<Measured> {
     let conf = Conf::new().master(format!("local[{THREADS}]"))?.app_name("key costs")?;
     let ssc = local_with(conf);
     let (checkpoint, states) = (row.folder.join("checkpoint"), row.folder.join("states"));
     ssc.checkpoint(checkpoint.to_str().context("a folder whose name is no text")?);
     if row.place == Place::Rocksdb {
-        use_rocksdb(&ssc, &states)?;
+        #[cfg(feature = "rocksdb")]
+        ssc.state_backend(tidemill_state_rocksdb::RocksDbState::new(&states));
+        ensure!(cfg!(feature = "rocksdb"), "built without RocksDB: add `--features rocksdb`");
     }
     let queue: RddQueue<(u64, u64)> = RddQueue::default();
     let mut spec = StateSpec::new();
@@ -106,16 +112,4 @@ fn settle(ssc: &StreamingContext, checkpoint: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-#[cfg(feature = "rocksdb")]
-#[allow(clippy::unnecessary_wraps, reason = "it fails where this is built without RocksDB")]
-fn use_rocksdb(ssc: &StreamingContext, states: &Path) -> Result<()> {
-    ssc.state_backend(tidemill_state_rocksdb::RocksDbState::new(states));
-    Ok(())
-}
-
-#[cfg(not(feature = "rocksdb"))]
-fn use_rocksdb(_: &StreamingContext, _: &Path) -> Result<()> {
-    anyhow::bail!("built without RocksDB: add `--features rocksdb` behind `-p tidemill-benches`")
 }

@@ -9,7 +9,7 @@ use crate::harness::{Setup, Side};
 use crate::measure::Measured;
 use crate::stats::Want;
 use crate::workloads::updates::{Case, Job, run_cases};
-use crate::workloads::{BOTH, EntryArgs, Goal, Name, Workload};
+use crate::workloads::{BOTH, EntryArgs, Goal, Name, THREADS, Workload};
 
 pub(crate) const WORKLOAD: Workload = Workload {
     name: "update-state",
@@ -39,9 +39,14 @@ fn entry(args: &EntryArgs) -> Result<Measured> {
         .update_state_by_key(|values, count: Option<u64>| Some(count.unwrap_or(0) + values.sum::<u64>()));
     let seen = Arc::new(AtomicU64::new(0));
     let output = Arc::clone(&seen);
+    let room = (case.keys / THREADS as u64 * 11 / 10) as usize;
     counts.foreach_rdd(move |counts, _| {
-        // The whole state is the output of the batch, and is written out, as the limit does.
-        let parts = counts.map_partitions(|counts| [counts.collect::<Vec<(u64, u64)>>().len() as u64]);
+        // The whole state is the output of the batch, and is written out; as in the limit, the list need not grow.
+        let parts = counts.map_partitions(move |counts| {
+            let mut all: Vec<(u64, u64)> = Vec::with_capacity(room);
+            all.extend(counts);
+            [all.len() as u64]
+        });
         output.store(parts.collect()?.into_iter().sum(), Ordering::Relaxed);
         Ok(())
     });
