@@ -170,7 +170,6 @@ fn merged(runs: &[(&str, Measured)]) -> Measured {
             ("ms", own("ms_per_batch")),
             ("median_ms", own("median_ms")),
             ("max_ms", own("max_ms")),
-            ("rotations", own("rotations")),
             ("cpu_us", Some(run.cpu_s * 1e6 / run.n as f64)),
             ("rss_mb", Some(run.rss_mb)),
         ];
