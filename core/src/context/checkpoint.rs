@@ -7,7 +7,7 @@ use super::StreamingContext;
 use crate::dstream::Phase;
 use crate::state::{MemoryState, StateBackend};
 use crate::storage::{Storage, open_storage};
-use crate::words::{Result, keys};
+use crate::words::{Error, Result, keys};
 
 /// What a job has said of its memory, and where.
 #[derive(Default)]
@@ -49,7 +49,7 @@ impl StreamingContext {
     #[doc(alias = "setCheckpointDir")]
     #[track_caller]
     pub fn checkpoint(&self, directory: &str) {
-        self.set_checkpoint(Location::caller(), open_storage(directory));
+        self.set_checkpoint(Location::caller(), open_directory(directory, "checkpoint directory"));
     }
 
     /// As [`checkpoint`](Self::checkpoint), in a storage that the job brings, such as a connector's.
@@ -132,7 +132,7 @@ impl StreamingContext {
         self.0
             .conf
             .get_typed(keys::CHECKPOINT_DIRECTORY)
-            .map(|directory| open_storage(&directory))
+            .map(|directory| open_directory(&directory, keys::CHECKPOINT_DIRECTORY.name()))
             .transpose()
     }
 
@@ -167,4 +167,12 @@ impl StreamingContext {
             );
         }
     }
+}
+
+/// The storage of the checkpoint; an error names `key`, by which the user has said where it is.
+fn open_directory(directory: &str, key: &str) -> Result<Arc<dyn Storage>> {
+    open_storage(directory).map_err(|error| match error {
+        Error::Setting { value, expected, .. } => Error::Setting { key: key.into(), value, expected },
+        other => other,
+    })
 }
