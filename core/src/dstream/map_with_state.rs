@@ -15,7 +15,7 @@ use crate::state::typed::Due;
 use crate::state::{Outcome, State, StateSpec};
 use crate::words::{BatchTime, Result};
 
-impl<K: Key, V: Wire> DStream<(K, V)> {
+impl<K, V> DStream<(K, V)> {
     /// Calls `f` for each record, in the order of (partition, record), with the [`State`] of its key, and gives what it
     /// returns. Only keys for which something came are looked at.
     ///
@@ -46,7 +46,11 @@ impl<K: Key, V: Wire> DStream<(K, V)> {
         &self,
         spec: StateSpec<K, S>,
         f: impl Fn(&K, Option<V>, &mut State<'_, S>) -> E + Send + Sync + 'static,
-    ) -> MapWithStateStream<K, S, E> {
+    ) -> MapWithStateStream<K, S, E>
+    where
+        K: Key,
+        V: Wire,
+    {
         let site = Site::new("map_with_state", Location::caller());
         self.mapped_with_state(site, spec, move |_, key, value, state| f(key, value, state))
     }
@@ -58,7 +62,11 @@ impl<K: Key, V: Wire> DStream<(K, V)> {
         &self,
         spec: StateSpec<K, S>,
         f: impl Fn(BatchTime, &K, Option<V>, &mut State<'_, S>) -> E + Send + Sync + 'static,
-    ) -> MapWithStateStream<K, S, E> {
+    ) -> MapWithStateStream<K, S, E>
+    where
+        K: Key,
+        V: Wire,
+    {
         self.mapped_with_state(Site::new("map_with_state", Location::caller()), spec, f)
     }
 
@@ -67,7 +75,11 @@ impl<K: Key, V: Wire> DStream<(K, V)> {
         site: Site,
         mut spec: StateSpec<K, S>,
         f: impl Fn(BatchTime, &K, Option<V>, &mut State<'_, S>) -> E + Function,
-    ) -> MapWithStateStream<K, S, E> {
+    ) -> MapWithStateStream<K, S, E>
+    where
+        K: Key,
+        V: Wire,
+    {
         let plan = KeyedPlan {
             site,
             partitions: spec.partitions,

@@ -18,7 +18,7 @@ use crate::words::{BatchTime, Error, Result};
 /// A key with what came for it in a batch, and its state.
 type Known<K, V, S> = (K, Vec<V>, Option<S>);
 
-impl<K: Key, V: Wire> DStream<(K, V)> {
+impl<K, V> DStream<(K, V)> {
     /// A state for each key that ever came: in each batch `f` gets the new values of each known key, none for most of them,
     /// with its state, and returns the next state; with `None` the key is forgotten.
     ///
@@ -45,7 +45,11 @@ impl<K: Key, V: Wire> DStream<(K, V)> {
     pub fn update_state_by_key<S: Wire + PartialEq>(
         &self,
         f: impl Fn(Drain<'_, V>, Option<S>) -> Option<S> + Send + Sync + 'static,
-    ) -> DStream<(K, S)> {
+    ) -> DStream<(K, S)>
+    where
+        K: Key,
+        V: Wire,
+    {
         let site = Site::new("update_state_by_key", Location::caller());
         self.updated(
             site,
@@ -62,7 +66,11 @@ impl<K: Key, V: Wire> DStream<(K, V)> {
         &self,
         spec: StateSpec<K, S>,
         f: impl Fn(Drain<'_, V>, Option<S>) -> Option<S> + Send + Sync + 'static,
-    ) -> DStream<(K, S)> {
+    ) -> DStream<(K, S)>
+    where
+        K: Key,
+        V: Wire,
+    {
         let site = Site::new("update_state_by_key", Location::caller());
         self.updated(site, spec, Each(move |_, _: &K, values: Drain<'_, V>, state| f(values, state)))
     }
@@ -74,7 +82,11 @@ impl<K: Key, V: Wire> DStream<(K, V)> {
         &self,
         spec: StateSpec<K, S>,
         f: impl Fn(BatchTime, &K, Drain<'_, V>, Option<S>) -> Option<S> + Send + Sync + 'static,
-    ) -> DStream<(K, S)> {
+    ) -> DStream<(K, S)>
+    where
+        K: Key,
+        V: Wire,
+    {
         let site = Site::new("update_state_by_key", Location::caller());
         self.updated(site, spec, Each(f))
     }
@@ -105,7 +117,8 @@ impl<K: Key, V: Wire> DStream<(K, V)> {
         f: impl Fn(std::vec::IntoIter<Known<K, V, S>>) -> I + Send + Sync + 'static,
     ) -> DStream<(K, S)>
     where
-        K: fmt::Debug,
+        K: Key + fmt::Debug,
+        V: Wire,
         I: IntoIterator<Item = (K, S)> + 'static,
     {
         let site = Site::new("update_state_by_key", Location::caller());
@@ -114,6 +127,8 @@ impl<K: Key, V: Wire> DStream<(K, V)> {
 
     fn updated<S: Wire, U>(&self, site: Site, spec: StateSpec<K, S>, update: U) -> DStream<(K, S)>
     where
+        K: Key,
+        V: Wire,
         Update<U>: Logic<K, V, S>,
     {
         if spec.timeout.is_some() {
