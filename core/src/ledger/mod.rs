@@ -30,7 +30,7 @@ pub(crate) use self::entry::{
 pub(crate) use self::manifest::{KeptState, Manifest, MemberBase};
 pub(crate) use self::takeover::{History, identity, replay, take_over};
 use crate::storage::{MemoryStorage, Put, PutMode, Storage};
-use crate::words::{BatchTime, Epoch, Error, Result};
+use crate::words::{BatchTime, Epoch, Error, Result, Retry};
 
 /// Entries that stay in memory: those of the batch that runs and of the one before.
 const KEPT: usize = 8;
@@ -111,7 +111,9 @@ impl Ledger {
             && self.storage.get(&self::path(state.next - 1), Some(0..0))?.is_none()
         {
             self.storage.delete(&path)?;
-            return Err(superseded(&path));
+            // Who takes over leaves its own entries.
+            let all_gone = self.storage.list(ENTRIES, "", 1)?.is_empty();
+            return Err(if all_gone { removed(&path) } else { superseded(&path) });
         }
         let line = match entry {
             Entry::Committed { batch, deltas: Deltas::Objects(objects), .. } => Line {
@@ -210,6 +212,17 @@ pub(crate) fn base_folder(epoch: Epoch, member: u32) -> String {
 
 pub(crate) fn superseded(path: &str) -> Error {
     Error::Fenced(format!("another run of this job has written `{path}`; this one stops"))
+}
+
+fn removed(path: &str) -> Error {
+    let source = "the checkpoint directory was removed or emptied while the job ran, so nothing that was committed is there \
+                  any more; the job stops, and begins anew at its next start";
+    Error::Storage {
+        action: "write behind all others",
+        path: path.into(),
+        retry: Retry::Never,
+        source: source.into(),
+    }
 }
 
 #[cfg(test)]
