@@ -52,7 +52,8 @@ impl Terms {
         for claim in &self.claims {
             match found.keepers.iter().find(|kept| kept.uid == claim.uid) {
                 Some(kept) => {
-                    if let Some(message) = self.mismatch(claim, kept) {
+                    let types = || self.other_types(claim, kept).filter(|_| found.committed.is_some());
+                    if let Some(message) = self.mismatch(claim, kept).or_else(types) {
                         mistake(Some(claim.site), message);
                     }
                 }
@@ -120,6 +121,37 @@ impl Terms {
         })
     }
 
+    /// What is said where the state under a uid is of other types. Their names are a guard: who accepts says that they are
+    /// written in the same bytes.
+    fn other_types(&self, claim: &Claim, kept: &KeptState) -> Option<String> {
+        let (mine, found, uid) = (&claim.shape, &kept.shape, &claim.uid);
+        if self.accept || mine.kind != found.kind {
+            return None;
+        }
+        let accept = format!(
+            "where it was only renamed, and is written in the same bytes, set `{} = accept` for one start",
+            keys::STATE_MISMATCH.name()
+        );
+        let name = |name: &Option<String>| name.clone().unwrap_or_default();
+        if mine.key != found.key {
+            return Some(format!(
+                "the keys of `{uid}` are of the type `{}` in the checkpoint, and `{}` in the plan: the type of a key cannot \
+                 change; begin another state under another uid, or {accept}",
+                name(&found.key),
+                name(&mine.key)
+            ));
+        }
+        // Of another version, the function that reads older ones knows their type.
+        (mine.value != found.value && mine.version == found.version).then(|| {
+            format!(
+                "what `{uid}` keeps is of the type `{}` in the checkpoint, and `{}` in the plan: of a state, say with \
+                 `StateSpec::version` how the older ones are read; or begin another one under another uid; or, {accept}",
+                name(&found.value),
+                name(&mine.value)
+            )
+        })
+    }
+
     fn unasked(&self, kept: &KeptState) -> String {
         let asked: Vec<String> =
             self.claims.iter().map(|claim| format!("`{}` of {}", claim.uid, claim.site())).collect();
@@ -145,7 +177,12 @@ impl Terms {
             let known =
                 found.iter().find(|kept| kept.uid == claim.uid && kept.shape.kind == claim.shape.kind);
             if let Some(kept) = known {
-                return KeptState { site: claim.site(), ..kept.clone() };
+                // Of an older version the types are what they were, until all of it is written down in the new one.
+                let is_old = kept.shape.version != claim.shape.version;
+                let types = if is_old { &kept.shape } else { &claim.shape };
+                let shape =
+                    Shape { key: types.key.clone(), value: types.value.clone(), ..kept.shape.clone() };
+                return KeptState { site: claim.site(), shape, ..kept.clone() };
             }
             new.push(claim.uid.clone());
             KeptState {
@@ -165,7 +202,7 @@ fn without_state(claim: &Claim, unclaimed: &[&KeptState]) -> String {
         unclaimed.iter().map(|kept| format!("`{}` of {}", kept.uid, kept.site)).collect();
     format!(
         "the checkpoint has no state under the uid `{}`; what it has and nobody asks for: {}: name the operator as it was \
-         by `.uid(…)`, or set `{} = accept` to begin anew",
+         by `.uid(…)`; if it is new, set `{} = accept` for one start",
         claim.uid,
         listed(&others),
         keys::STATE_MISMATCH.name()
@@ -182,7 +219,7 @@ mod tests {
     use crate::words::Epoch;
 
     fn shape(kind: &str, partitions: Option<u32>) -> Shape {
-        Shape { kind: kind.into(), version: 1, partitions }
+        Shape { kind: kind.into(), version: 1, partitions, ..Shape::default() }
     }
 
     fn identity(parallelism: u32, interval_ms: u64) -> Identity {

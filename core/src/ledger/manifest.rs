@@ -159,7 +159,7 @@ mod tests {
     }
 
     fn kept() -> KeptState {
-        let shape = Shape { kind: "sum".into(), version: 1, partitions: None };
+        let shape = Shape { kind: "sum".into(), version: 1, ..Shape::default() };
         KeptState { uid: "sums".into(), site: "sum".into(), shape, since: None, bases: Vec::new() }
     }
 

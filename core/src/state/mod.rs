@@ -17,7 +17,7 @@ mod spec;
 
 pub use self::changes::{Change, Changes};
 pub(crate) use self::codec::Codec;
-pub(crate) use self::kept::{Delta, Shape};
+pub(crate) use self::kept::{Delta, Shape, short_name};
 pub use self::lookup::{Keys, ScanCursor, Values};
 pub use self::memory::MemoryState;
 pub(crate) use self::memory::{BaseFrom, read_base, write_group};

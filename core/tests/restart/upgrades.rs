@@ -1,7 +1,11 @@
 //! What a plan that was changed is told at its start.
 
+use std::fmt::Debug;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 use tidemill::testing::{collect_batches, input_batches, local_with, run_batches};
-use tidemill::{Conf, Error, MemoryStorage, Result, StateSpec};
+use tidemill::{Conf, Error, Key, MemoryStorage, Result, StateSpec, Wire};
 
 use super::{conf, input};
 
@@ -24,7 +28,7 @@ fn sums(conf: Conf, storage: &MemoryStorage, uid: &str, partitions: Option<u32>)
     Ok(given.batches().remove(0))
 }
 
-fn said(result: Result<Vec<u64>>) -> String {
+fn said<T: Debug>(result: Result<T>) -> String {
     match result {
         Err(error @ (Error::Plan(_) | Error::Setting { .. })) => error.to_string(),
         other => panic!("{other:?}"),
@@ -68,7 +72,7 @@ fn the_default_of_partitions_is_that_of_the_first_start_and_another_one_is_refus
 fn another_batch_interval_is_refused() {
     let storage = MemoryStorage::new();
     sums(conf(), &storage, "sums", None).unwrap();
-    let slower = conf().batch_interval(std::time::Duration::from_secs(2)).unwrap();
+    let slower = conf().batch_interval(Duration::from_secs(2)).unwrap();
     let text = said(sums(slower, &storage, "sums", None));
     assert!(text.contains("batch_interval` is 2s, but must be 1s"), "{text}");
 }
@@ -84,10 +88,125 @@ fn a_checkpoint_is_named_once_and_before_the_start() {
     let Err(Error::Plan(mistakes)) = run_batches(&ssc, 1) else { panic!("it has started") };
     let said: Vec<String> = mistakes.iter().map(|mistake| mistake.message.clone()).collect();
     assert_eq!(said.len(), 3, "{said:?}");
-    assert!(said[0].contains("s3://bucket/job"), "{said:?}");
+    assert!(said[0].contains("`checkpoint directory` is `s3://bucket/job`"), "{said:?}");
     assert!(
         said[1].contains("the checkpoint directory is set already") && said[1].contains(file!()),
         "{said:?}"
     );
     assert!(said[2].contains("the state backend is set already"), "{said:?}");
+}
+
+/// Runs one batch that counts the records of each key, under the uid `counts`, with keys and states of any type.
+fn counts<K: Key, S: Wire + Debug>(
+    conf: Conf,
+    storage: &MemoryStorage,
+    spec: StateSpec<K, S>,
+    key: fn(u64) -> K,
+    next: fn(Option<&S>) -> S,
+) -> Result<Vec<String>> {
+    let ssc = local_with(conf);
+    ssc.checkpoint_to(storage.clone());
+    let pairs = input_batches(&ssc, 1, vec![vec![1, 2]]).map(move |number| (key(number), ()));
+    let counts = pairs.map_with_state(spec, move |_, _, count| {
+        count.update(next(count.get()));
+        format!("{:?}", count.get())
+    });
+    let given = collect_batches(&counts.uid("counts"));
+    run_batches(&ssc, 1)?;
+    ssc.stop(false)?;
+    Ok(given.batches().remove(0))
+}
+
+fn unsigned(before: Option<&u64>) -> u64 {
+    before.map_or(100, |count| count + 1)
+}
+
+fn signed(before: Option<&i64>) -> i64 {
+    before.map_or(-100, |count| count + 1)
+}
+
+/// As `u64` in another dress: it is written in the same bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Count(u64);
+
+fn accept() -> Conf {
+    conf().set("tidemill.state.mismatch", "accept").unwrap()
+}
+
+#[test]
+fn a_state_of_another_type_is_refused_with_both_names_until_it_is_said_how_the_older_ones_are_read() {
+    let storage = MemoryStorage::new();
+    let key = |number: u64| number;
+    counts(conf(), &storage, StateSpec::new(), key, unsigned).unwrap();
+    let text = said(counts(conf(), &storage, StateSpec::new(), key, signed));
+    assert!(text.contains("`counts`") && text.contains("`u64`") && text.contains("`i64`"), "{text}");
+    assert!(text.contains("StateSpec::version") && text.contains(file!()), "{text}");
+
+    let read = |_, mut bytes: &[u8]| Ok(i64::try_from(u64::decode(&mut bytes)?)?);
+    let upgraded = || StateSpec::new().version(2, read);
+    assert_eq!(counts(conf(), &storage, upgraded(), key, signed).unwrap(), ["Some(101)"; 2]);
+    assert_eq!(counts(conf(), &storage, upgraded(), key, signed).unwrap(), ["Some(102)"; 2]);
+    let other = StateSpec::new().version(2, |_, _: &[u8]| Ok(0));
+    let text = said(counts(conf(), &storage, other, key, unsigned));
+    assert!(text.contains("`i64`") && text.contains("`u64`"), "{text}");
+}
+
+#[test]
+fn a_type_that_was_only_renamed_goes_on_once_that_is_accepted() {
+    let storage = MemoryStorage::new();
+    let next = |before: Option<&Count>| Count(before.map_or(0, |count| count.0 + 1));
+    counts(conf(), &storage, StateSpec::new(), |number| number, unsigned).unwrap();
+    let text = said(counts(conf(), &storage, StateSpec::new(), Some, next));
+    assert!(text.contains("`Option<u64>`"), "{text}");
+    let renamed = |conf| counts(conf, &storage, StateSpec::new(), |number| number, next);
+    let text = said(renamed(conf()));
+    assert!(text.contains("`Count`") && text.contains("tidemill.state.mismatch"), "{text}");
+    assert_eq!(renamed(accept()).unwrap(), ["Some(Count(101))"; 2]);
+    assert_eq!(renamed(conf()).unwrap(), ["Some(Count(102))"; 2], "for one start is enough");
+}
+
+#[test]
+fn a_key_of_another_type_is_refused_with_both_names_whatever_the_version_is() {
+    let storage = MemoryStorage::new();
+    counts(conf(), &storage, StateSpec::new(), |number| number.to_string(), unsigned).unwrap();
+    let raised = StateSpec::new().version(2, |_, mut bytes: &[u8]| Ok(u64::decode(&mut bytes)?));
+    for spec in [StateSpec::new(), raised] {
+        let text = said(counts(conf(), &storage, spec, |number| number, unsigned));
+        assert!(text.contains("keys of `counts`") && text.contains("cannot change"), "{text}");
+        assert!(text.contains("`String`") && text.contains("`u64`") && text.contains(file!()), "{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_named_with_its_operator_and_what_to_do() {
+    let storage = MemoryStorage::new();
+    counts(conf(), &storage, StateSpec::new(), |number| number, unsigned).unwrap();
+    let text = |before: Option<&String>| before.cloned().unwrap_or_default();
+    let error = counts(accept(), &storage, StateSpec::new(), |number| number, text).unwrap_err().to_string();
+    assert!(error.contains("`counts` of map_with_state") && error.contains(file!()), "{error}");
+    assert!(error.contains("StateSpec::version") && error.contains("another uid"), "{error}");
+}
+
+#[test]
+fn a_window_of_other_types_is_refused_with_both_names() {
+    fn run<T: Key + Default>(storage: &MemoryStorage, by_key: bool) -> Result<()> {
+        let ssc = local_with(conf());
+        ssc.checkpoint_to(storage.clone());
+        let values = input_batches(&ssc, 1, vec![vec![()]]).map(|()| T::default());
+        let length = Duration::from_secs(3);
+        if by_key {
+            values.count_by_value_and_window(length, None).uid("window").count().pprint();
+        } else {
+            values.window(length, None).uid("window").count().pprint();
+        }
+        run_batches(&ssc, 1)?;
+        ssc.stop(false)
+    }
+    for by_key in [false, true] {
+        let storage = MemoryStorage::new();
+        run::<u64>(&storage, by_key).unwrap();
+        let text = said(run::<String>(&storage, by_key));
+        assert!(text.contains("`window`") && text.contains("`u64`") && text.contains("`String`"), "{text}");
+        run::<u64>(&storage, by_key).unwrap();
+    }
 }

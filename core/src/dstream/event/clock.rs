@@ -148,7 +148,7 @@ impl Keeper for EventClock {
     }
 
     fn shape(&self) -> Shape {
-        Shape { kind: self.site.operator().into(), version: VERSION.into(), partitions: None }
+        Shape { kind: self.site.operator().into(), version: VERSION.into(), ..Shape::default() }
     }
 
     fn must_checkpoint(&self) -> bool {

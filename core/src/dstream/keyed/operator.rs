@@ -1,6 +1,6 @@
 //! The operator itself: states from batch to batch.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -20,7 +20,7 @@ use crate::data::{Key, KeyGroup, Wire};
 use crate::rdd::{GROUPS, Job, Rdd, by_group, partition_of};
 use crate::runtime::{Site, TaskContext};
 use crate::state::typed::Part;
-use crate::state::{Codec, Delta, Shape};
+use crate::state::{Codec, Delta, Shape, short_name};
 use crate::words::{BatchTime, Error, Result};
 
 /// What an operator is made of.
@@ -221,6 +221,17 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keyed<K, V, S, L> {
         Ok(Some(StatesOf { part, changed, store: opened.store.clone(), codec: self.plan.codec.clone() }))
     }
 
+    /// The error of a key or a state that is of another type than what was written, with what to do.
+    fn unreadable(&self, uid: &str, error: Error) -> Error {
+        let Error::Wire { .. } = error else { return error };
+        Error::State(format!(
+            "the state `{uid}` of {} cannot be read back: {}; where the type of the states has changed, say with \
+             `StateSpec::version` how the older ones are read, or begin another state under another uid",
+            self.plan.site,
+            error.chain()
+        ))
+    }
+
     /// The partitions of this member.
     pub(super) fn mine(&self) -> Result<Vec<usize>> {
         let (_, parts) = self.opened()?.parts();
@@ -239,7 +250,13 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keeper for Keyed<K, V, S, L> {
 
     fn shape(&self) -> Shape {
         let kind = self.plan.site.operator().into();
-        Shape { kind, version: self.plan.codec.version(), partitions: self.plan.partitions }
+        Shape {
+            kind,
+            version: self.plan.codec.version(),
+            partitions: self.plan.partitions,
+            key: Some(short_name(type_name::<K>())),
+            value: Some(short_name(type_name::<S>())),
+        }
     }
 
     fn must_checkpoint(&self) -> bool {
@@ -250,13 +267,15 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keeper for Keyed<K, V, S, L> {
         if let Some(found) = opening.found {
             check_shape(opening.uid, &self.shape(), found, self.plan.codec.migrates())?;
         }
-        let opened = Opened::new(opening, self.plan.partitions, self.plan.slot_millis, &self.plan.codec)?;
+        let opened = Opened::new(opening, self.plan.partitions, self.plan.slot_millis, &self.plan.codec)
+            .map_err(|error| self.unreadable(opening.uid, error))?;
         let again = |_| Error::State(format!("{} was opened before", self.plan.site));
         self.opened.set(Arc::new(opened)).map_err(again)
     }
 
     fn replay(&self, batch: BatchTime, deltas: &[Delta]) -> Result<()> {
-        self.opened()?.replay(batch, deltas)
+        let opened = self.opened()?;
+        opened.replay(batch, deltas).map_err(|error| self.unreadable(&opened.uid, error))
     }
 
     fn run(&self, time: BatchTime, job: &Arc<Job>) -> Result<bool> {

@@ -1,5 +1,6 @@
 //! Windows in which each key has one value.
 
+use std::any::type_name;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::dstream::{DStream, Stream};
 use crate::memory::Room;
 use crate::rdd::{Brought, Function, Job, Rdd, Sizes, spread};
 use crate::runtime::{Site, TaskContext};
-use crate::state::{Delta, Shape};
+use crate::state::{Delta, Shape, short_name};
 use crate::window::Span;
 use crate::words::{BatchTime, Error, Result};
 
@@ -133,7 +134,13 @@ impl<K: Key, V: Wire, F: Fn(V, V) -> V + Function> Keeper for ByKey<K, V, F> {
 
     fn shape(&self) -> Shape {
         // Keys find their partition again, whatever the number is.
-        Shape { kind: self.site.operator().into(), version: 1, partitions: None }
+        Shape {
+            kind: self.site.operator().into(),
+            version: 1,
+            partitions: None,
+            key: Some(short_name(type_name::<K>())),
+            value: Some(short_name(type_name::<V>())),
+        }
     }
 
     fn must_checkpoint(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Windows of records: each batch is kept as it came.
 
+use std::any::type_name;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::dstream::{DStream, Stream};
 use crate::memory::Room;
 use crate::rdd::{Codec, Job, Node, Pull, Rdd, Stored, StoredPart, Zipped, spread};
 use crate::runtime::Site;
-use crate::state::{Delta, Shape};
+use crate::state::{Delta, Shape, short_name};
 use crate::window::Span;
 use crate::words::{BatchTime, Result};
 
@@ -167,7 +168,12 @@ impl<T: Data> Keeper for Records<T> {
     }
 
     fn shape(&self) -> Shape {
-        Shape { kind: self.site.operator().into(), version: 1, partitions: None }
+        Shape {
+            kind: self.site.operator().into(),
+            version: 1,
+            value: Some(short_name(type_name::<T>())),
+            ..Shape::default()
+        }
     }
 
     fn must_checkpoint(&self) -> bool {

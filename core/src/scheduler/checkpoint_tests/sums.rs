@@ -84,7 +84,7 @@ impl Keeper for Sums {
     }
 
     fn shape(&self) -> Shape {
-        Shape { kind: "sums".into(), version: self.version.load(Ordering::Relaxed), partitions: None }
+        Shape { kind: "sums".into(), version: self.version.load(Ordering::Relaxed), ..Shape::default() }
     }
 
     fn must_checkpoint(&self) -> bool {

@@ -111,7 +111,12 @@ fn what_was_kept_by_something_else_is_refused_with_what_to_do() {
         let written = Written { shape: Some(shape), ..Written::default() };
         start(&[], &backend, &storage, &written, summed).err().map(|error| error.to_string())
     };
-    let shape = |kind: &str, version, partitions| Shape { kind: kind.into(), version, partitions };
+    let shape = |kind: &str, version, partitions| Shape {
+        kind: kind.into(),
+        version,
+        partitions,
+        ..Shape::default()
+    };
     assert_eq!(refused(shape("update_state_by_key", 1, None)), None);
     let error = refused(shape("map_with_state", 1, None)).unwrap();
     assert!(error.contains("`map_with_state`") && error.contains("another uid"), "{error}");
