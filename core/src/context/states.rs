@@ -4,6 +4,7 @@ use std::any::type_name;
 
 use super::StreamingContext;
 use crate::dstream::{Query, StateReader};
+use crate::state::short_name;
 use crate::words::{Error, Result};
 
 impl StreamingContext {
@@ -39,10 +40,16 @@ impl StreamingContext {
             }
             let reader = query.reader.downcast_ref::<StateReader<K, S>>();
             return reader.cloned().ok_or_else(|| {
-                let ([key, state], asked) = (query.types, [type_name::<K>(), type_name::<S>()]);
+                let asked = [type_name::<K>(), type_name::<S>()];
+                let (mut is, mut asked) = (query.types.map(str::to_owned), asked.map(str::to_owned));
+                let short = |names: &[String; 2]| names.each_ref().map(|name| short_name(name));
+                // Two types of different modules may have one short name.
+                if short(&is) != short(&asked) {
+                    (is, asked) = (short(&is), short(&asked));
+                }
+                let ([key, state], [asked_key, asked_state]) = (is, asked);
                 Error::State(format!(
-                    "state `{uid}` is of `{key}` and `{state}`, and was asked for as of `{}` and `{}`",
-                    asked[0], asked[1]
+                    "state `{uid}` is of `{key}` and `{state}`, and was asked for as of `{asked_key}` and `{asked_state}`"
                 ))
             });
         }
