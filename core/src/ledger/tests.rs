@@ -37,11 +37,11 @@ fn a_writer_that_was_superseded_stops() {
 fn a_directory_that_was_emptied_is_told_apart_from_another_run() {
     let storage = Arc::new(MemoryStorage::new());
     let lines = VecDeque::from([Line { number: 7, committed: None, objects: Vec::new() }]);
-    storage.put(&path(7), b"opened", PutMode::IfAbsent).unwrap();
+    let _: Put = storage.put(&path(7), b"opened", PutMode::IfAbsent).unwrap();
     let ledger = Ledger::durable(Arc::<MemoryStorage>::clone(&storage), Epoch(1), lines);
     ledger.append(&published(1), &[]).unwrap();
     // A successor has taken over, and has removed what it does not need.
-    storage.put(&path(20), b"opened", PutMode::IfAbsent).unwrap();
+    let _: Put = storage.put(&path(20), b"opened", PutMode::IfAbsent).unwrap();
     (7..9).for_each(|number| storage.delete(&path(number)).unwrap());
     let error = ledger.append(&published(2), &[]).unwrap_err();
     assert!(matches!(error, Error::Fenced(_)), "{error}");
