@@ -64,6 +64,6 @@ mod tests {
             short_name(type_name::<(Vec<Option<Text>>, [String; 2])>()),
             "(Vec<Option<Text>>, [String; 2])"
         );
-        assert_eq!(short_name(type_name::<std::collections::BTreeMap<i32, ()>>()), "BTreeMap<i32, ()>");
+        assert_eq!(short_name(type_name::<std::collections::BTreeMap<i32, u8>>()), "BTreeMap<i32, u8>");
     }
 }
