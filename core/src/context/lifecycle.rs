@@ -127,7 +127,7 @@ impl StreamingContext {
             };
             spawn_own(&engine.runtime, "clock", move || run_clock(&ticker, first, hands));
         }
-        spawn_own(&engine.runtime, "driver", move || run_driver(&driver, times));
+        spawn_own(&engine.runtime, "driver", move || run_driver(driver, times));
         if conf.get_typed(keys::STOP_GRACEFULLY_ON_SHUTDOWN) && !conf.get_typed(keys::ALLOW_SEVERAL) {
             signals::listen(&inner.control);
         }

@@ -114,7 +114,7 @@ impl Bases {
         }
         let desk = Arc::new(Monitor::new(&engine.runtime, desk));
         let (of_thread, storage) = (Arc::clone(&desk), Arc::clone(ledger.storage()));
-        spawn_own(&engine.runtime, "bases", move || run(&of_thread, &storage));
+        spawn_own(&engine.runtime, "bases", move || run(&of_thread, storage));
         let state = State {
             credits: vec![Credit::default(); manifest.keepers.len()],
             next: manifest,
@@ -348,11 +348,12 @@ impl Driver {
         Ok(())
     }
 
-    /// The thread ends, once it is done with what it has.
+    /// The thread ends, once it is done with what it has; it has let the storage go when this returns.
     pub(super) fn end_bases(&self) {
         if let Some(all) = &self.bases {
             all.wait();
             all.desk.change(|desk| desk.ended = true);
+            all.desk.wait(|desk| desk.left.then_some(()));
         }
     }
 }

@@ -45,6 +45,23 @@ fn a_restart_goes_on_with_what_was_committed() {
 }
 
 #[test]
+fn the_storage_is_let_go_before_anybody_hears_of_the_end() {
+    for graceful in [true, false].repeat(20) {
+        let storage = Arc::new(MemoryStorage::new());
+        let held = Arc::downgrade(&storage);
+        let ssc = local_with(Conf::new());
+        let storage: Arc<dyn Storage> = storage;
+        job(&ssc, Some(&storage));
+        drop(storage);
+        run_batches(&ssc, 2).unwrap();
+        ssc.stop(graceful).unwrap();
+        drop(ssc);
+        // A storage that one process may have open at a time can be opened again now.
+        assert!(held.upgrade().is_none(), "stopped gracefully: {graceful}");
+    }
+}
+
+#[test]
 fn a_restart_may_have_another_number_of_members() {
     let folder = tempfile::tempdir().unwrap();
     let storage: Arc<dyn Storage> = Arc::new(FileStorage::new(folder.path()).unwrap());

@@ -18,6 +18,8 @@ pub(super) struct Desk {
     pub(super) busy: bool,
     pub(super) done: Option<Done>,
     pub(super) ended: bool,
+    /// The thread has ended, and holds nothing any more.
+    pub(super) left: bool,
 }
 
 /// One piece of work.
@@ -44,22 +46,27 @@ pub(super) struct Done {
 }
 
 /// Does what the driver lays on the desk.
-pub(super) fn run(desk: &Monitor<Desk>, storage: &Arc<dyn Storage>) {
-    loop {
-        let work = desk.wait(|desk| match desk.work.take() {
-            Some(work) => {
-                desk.busy = true;
-                Some(Some(work))
-            }
-            None => desk.ended.then_some(None),
-        });
-        let Some(work) = work else { return };
-        let done = work.run(storage);
+pub(super) fn run(desk: &Monitor<Desk>, storage: Arc<dyn Storage>) {
+    while let Some(work) = next(desk) {
+        let done = work.run(&storage);
         desk.change(|desk| {
             desk.busy = false;
             desk.done = done;
         });
     }
+    drop(storage);
+    desk.change(|desk| desk.left = true);
+}
+
+/// The next piece of work; `None` once there is none to come.
+fn next(desk: &Monitor<Desk>) -> Option<Work> {
+    desk.wait(|desk| match desk.work.take() {
+        Some(work) => {
+            desk.busy = true;
+            Some(Some(work))
+        }
+        None => desk.ended.then_some(None),
+    })
 }
 
 impl Work {

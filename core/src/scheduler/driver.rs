@@ -64,8 +64,8 @@ pub(crate) struct Times {
     pub(crate) before: BatchTime,
 }
 
-/// Takes due batches in order until the job stops or fails; then stops everything.
-pub(crate) fn run_driver(driver: &Driver, times: Times) {
+/// Takes due batches in order until the job stops or fails; then stops everything, and lets everything go.
+pub(crate) fn run_driver(driver: Driver, times: Times) {
     // Inputs and sinks are asked on this thread: without it nobody would hear of the end.
     let result = guarded(|| driver.run(times));
     driver.end_bases();
@@ -91,7 +91,10 @@ pub(crate) fn run_driver(driver: &Driver, times: Times) {
     // What was posted before is heard before anybody learns that the job has ended.
     driver.events.close();
     driver.events.flush();
-    driver.control.change(|control| control.ended = true);
+    let control = Arc::clone(&driver.control);
+    // Whoever hears of the end may open the checkpoint again, which may be possible once at a time.
+    drop(driver);
+    control.change(|control| control.ended = true);
 }
 
 impl Driver {
