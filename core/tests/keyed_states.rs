@@ -118,14 +118,23 @@ fn who_asks_for_what_is_not_there_is_told_what_is() {
 fn a_key_of_another_member_is_an_error_that_says_so() {
     let told = members(2, 2, |ssc| {
         twins(ssc);
-        run_batches(ssc, 1).unwrap();
-        let reader = ssc.state::<u32, u64>("sums").unwrap();
-        let mine: Vec<u32> =
-            reader.scan().unwrap().flat_map(|pairs| pairs.unwrap()).map(|(key, _)| key).collect();
-        let (_, found) = reader.get(&mine).unwrap();
-        assert!(found.iter().all(|state| *state == Some(1)));
-        let other = (0..500).find(|key| !mine.contains(key)).unwrap();
-        (mine.len(), reader.get(&[other]).unwrap_err().to_string())
+        let (asking, told) = (ssc.clone(), Arc::new(Mutex::new(None)));
+        let telling = Arc::clone(&told);
+        // Asked within a batch, which ends on no member before all have asked.
+        input_batches(ssc, 1, vec![vec![0]]).foreach_rdd(move |_, time| {
+            if time.as_millis() == 2000 {
+                let reader = asking.state::<u32, u64>("sums")?;
+                let mine: Vec<u32> = reader.scan()?.flat_map(Result::unwrap).map(|(key, _)| key).collect();
+                let (_, found) = reader.get(&mine)?;
+                assert!(found.iter().all(|state| *state == Some(1)));
+                let other = (0..500).find(|key| !mine.contains(key)).unwrap();
+                let error = reader.get(&[other]).unwrap_err().to_string();
+                *telling.lock().unwrap() = Some((mine.len(), error));
+            }
+            Ok(())
+        });
+        run_batches(ssc, 2).unwrap();
+        told.lock().unwrap().take().unwrap()
     });
     assert_eq!(told.iter().map(|(count, _)| count).sum::<usize>(), 500);
     assert!(told.iter().all(|(_, error)| error.contains("another member")), "{told:?}");
