@@ -1,13 +1,17 @@
 //! `deduplicate` against a model that keeps every record: on several members, with tries that fail.
 
+mod behind;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tidemill::StreamingContext;
 use tidemill::testing::{collect_batches, input_batches, local, members, run_batches};
+use tidemill::{MemoryStorage, StreamingContext};
+
+use self::behind::Behind;
 
 /// A key and a number.
 type Record = (u8, u32);
@@ -56,6 +60,17 @@ fn batches() -> impl Strategy<Value = Vec<Vec<Record>>> {
     })
 }
 
+#[test]
+fn keys_are_forgotten_behind_the_horizon() {
+    let ssc = local(2);
+    let records = input_batches(&ssc, 1, (0..6_u8).map(|key| vec![key]).collect());
+    let once = collect_batches(&records.deduplicate(Duration::from_secs(2), |key| *key).uid("once"));
+    run_batches(&ssc, 6).unwrap();
+    assert_eq!(once.batches().concat(), [0, 1, 2, 3, 4, 5]);
+    let kept = ssc.state::<u8, ()>("once").unwrap().scan().unwrap();
+    assert_eq!(kept.map(|keys| keys.unwrap().len()).sum::<usize>(), 2);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -72,5 +87,20 @@ proptest! {
         for given in members(count, 2, move |ssc| job(ssc, &of_members, horizon, &[])) {
             prop_assert_eq!(&given, &expected);
         }
+    }
+
+    #[test]
+    fn so_do_keys_in_a_store_also_after_a_restart(
+        batches in batches(), horizon in 1_u64..5000, first in 1_usize..10, fails in prop::collection::vec(0_u32..10, 0..3),
+    ) {
+        let (expected, storage) = (model(&batches, horizon), MemoryStorage::new());
+        let mut given = Vec::new();
+        for batches in batches.chunks(first) {
+            let ssc = local(2);
+            ssc.checkpoint_to(storage.clone());
+            ssc.state_backend(Behind::default());
+            given.extend(job(&ssc, batches, horizon, &fails));
+        }
+        prop_assert_eq!(given, expected);
     }
 }

@@ -1,6 +1,8 @@
 //! Windows in event time against a model that keeps every record: on several members, with tries that fail, in any order of
 //! arrival.
 
+mod behind;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use tidemill::{
     Conf, DStream, Error, EventResults, EventTime, EventWindow, MemoryStorage, Storage, StreamingContext,
     WatermarkSpec,
 };
+
+use self::behind::Behind;
 
 /// A record: its key, its time, its number.
 type Record = (u8, u64, u32);
@@ -247,8 +251,8 @@ fn job(ssc: &StreamingContext, case: &Case) -> Vec<Given> {
 
 fn cases(batches: usize) -> impl Strategy<Value = Case> {
     let kind = prop_oneof![(20_u64..300).prop_map(Kind::Tumbling), (5_u64..80).prop_map(Kind::Session)];
-    // Times go on by about 60 a batch, and are out of order by up to 150; a few are far ahead.
-    let record = (0_u8..3, 0_u64..150, prop::bool::weighted(0.03));
+    // Times go on by about 60 a batch, and are out of order by up to 400, so that some are late; a few are far ahead.
+    let record = (0_u8..3, 0_u64..400, prop::bool::weighted(0.03));
     let batch = prop::collection::vec(record, 0..6);
     let sources = prop::collection::vec(prop::collection::vec(batch, batches), 1..4);
     let watermark = (0_u64..120, 0_u64..150, prop::option::of(1_u64..4));
@@ -256,7 +260,7 @@ fn cases(batches: usize) -> impl Strategy<Value = Case> {
         |(sources, kind, (delay, lateness, idle), fails)| {
             let mut numbers = 0..;
             let mut timed = |batch: usize, (key, ago, ahead): (u8, u64, bool)| {
-                let time = if ahead { FAR_AHEAD } else { (batch as u64 * 60 + 150).saturating_sub(ago) };
+                let time = if ahead { FAR_AHEAD } else { (batch as u64 * 60 + 400).saturating_sub(ago) };
                 (key, time, numbers.next().unwrap())
             };
             let sources: Vec<Vec<Vec<Record>>> = sources
@@ -285,6 +289,13 @@ proptest! {
     }
 
     #[test]
+    fn windows_in_a_store_give_the_same(case in cases(8)) {
+        let ssc = local(2);
+        ssc.state_backend(Behind::default());
+        prop_assert_eq!(job(&ssc, &case), model(&case));
+    }
+
+    #[test]
     fn any_number_of_members_gives_the_same(case in cases(5), count in 2_u32..4) {
         let (expected, of_members) = (model(&case), case);
         for given in members(count, 2, move |ssc| job(ssc, &of_members)) {
@@ -294,7 +305,7 @@ proptest! {
 
     #[test]
     fn a_restart_on_other_members_goes_on_where_the_run_before_ended(
-        case in cases(7), first in 1_usize..7, of_runs in (1_u32..4, 1_u32..4),
+        case in cases(7), first in 1_usize..7, of_runs in (1_u32..4, 1_u32..4), in_store: bool,
     ) {
         let expected = model(&case);
         let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
@@ -308,6 +319,9 @@ proptest! {
             let conf = Conf::new().set("tidemill.default.parallelism", "4").unwrap();
             let of_members = members_with(conf, count, 2, move |ssc| {
                 ssc.checkpoint_to(Arc::clone(&storage));
+                if in_store {
+                    ssc.state_backend(Behind::default());
+                }
                 job(ssc, &case)
             });
             given.extend(of_members.into_iter().next().unwrap());

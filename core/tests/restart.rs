@@ -7,9 +7,10 @@ mod stored;
 mod upgrades;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tidemill::testing::{collect_batches, input_batches, members_with, run_batches};
+use tidemill::testing::{collect_batches, input_batches, local_with, members_with, run_batches};
 use tidemill::{
     Conf, DStream, EventTime, FileStorage, MemoryStorage, State, StateSpec, Storage, StreamingContext,
     WatermarkSpec,
@@ -130,6 +131,44 @@ fn run(
         given.times().into_iter().map(tidemill::BatchTime::as_millis).zip(sorted).collect::<Given>()
     });
     all.into_iter().next().unwrap()
+}
+
+#[test]
+fn windows_find_their_keys_again_in_another_number_of_partitions() {
+    fn sums<const PARTITIONS: usize>(pairs: &Pairs) -> DStream<String> {
+        let sums = pairs.reduce_by_key_and_window_into(PARTITIONS, seconds(4), None, |a, b| a + b);
+        sums.uid("sums").map(|pair| format!("{pair:?}"))
+    }
+    let (storage, whole) = (memory(), run(&memory(), 1, 0..12, sums::<3>));
+    let mut given = run(&storage, 1, 0..4, sums::<2>);
+    given.extend(run(&storage, 2, 4..7, sums::<5>));
+    given.extend(run(&storage, 1, 7..12, sums::<3>));
+    assert_eq!(given, whole);
+}
+
+#[test]
+fn a_window_that_fails_behind_a_restart_loses_nothing_of_before() {
+    let (storage, fails) = (memory(), Arc::new(AtomicBool::new(false)));
+    let run = |batches: u64| {
+        let conf = Conf::new().set("tidemill.batch.on_failure", "skip").unwrap();
+        // No task is tried again.
+        let ssc = local_with(conf.set("tidemill.task.max_failures", "1").unwrap());
+        ssc.checkpoint_to(Arc::clone(&storage));
+        let ones = input_batches(&ssc, 1, (0..batches).map(|_| vec![((), 1_u64)]).collect());
+        let fails = Arc::clone(&fails);
+        let sums = ones.reduce_by_key_and_window_into(1, seconds(8), seconds(4), move |a, b| {
+            assert!(!fails.swap(false, Ordering::Relaxed), "low water");
+            a + b
+        });
+        let given = collect_batches(&sums.uid("sums").values());
+        run_batches(&ssc, batches).unwrap();
+        ssc.stop(false).unwrap();
+        given.batches()
+    };
+    run(3);
+    fails.store(true, Ordering::Relaxed);
+    // The first batch of the second run fails where it takes in what was read back, and is skipped.
+    assert_eq!(run(5).last(), Some(&vec![7]));
 }
 
 fn folder() -> (tempfile::TempDir, Arc<dyn Storage>) {

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tidemill::testing::state::conformance;
+use tidemill::testing::{collect_batches, input_batches, local, run_batches};
 use tidemill::{
-    BatchTime, Changes, Error, KeyGroup, Keys, MemoryState, Put, PutMode, Result, ScanCursor, StateBackend,
-    StateBase, StateOpening, StateStore, StateView, Storage, Values, Wire as _, envelope,
+    BatchTime, Changes, Error, KeyGroup, Keys, MemoryState, MemoryStorage, Put, PutMode, Result, ScanCursor,
+    StateBackend, StateBase, StateOpening, StateSpec, StateStore, StateView, Storage, StreamingContext,
+    Values, Wire as _, envelope,
 };
 
 #[test]
@@ -19,6 +22,47 @@ fn memory() {
 #[test]
 fn sorted_runs() {
     conformance(|| Arc::new(SortedRuns));
+}
+
+/// What each batch gives, sorted: each key with its sum, those that time out, and all states behind the batch.
+fn sums(ssc: &StreamingContext, batches: &[Vec<(u8, u64)>]) -> Vec<Vec<(u8, u64, bool)>> {
+    let pairs = input_batches(ssc, 3, batches.to_vec());
+    let spec = StateSpec::new().timeout(Duration::from_secs(2));
+    let sums = pairs.map_with_state(spec, |key, value, sum| {
+        let now = sum.get().unwrap_or(&0) + value.unwrap_or(0);
+        match value {
+            Some(0) if sum.exists() => sum.remove(),
+            Some(_) => sum.update(now),
+            None => {}
+        }
+        (*key, now, sum.is_timing_out())
+    });
+    let all = sums.state_snapshots().map(|(key, sum)| (key, sum, false));
+    let given = collect_batches(&sums.union(&all));
+    run_batches(ssc, batches.len() as u64).unwrap();
+    ssc.stop(true).unwrap();
+    let mut given = given.batches();
+    given.iter_mut().for_each(|batch| batch.sort_unstable());
+    given
+}
+
+#[test]
+fn a_job_gives_the_same_over_sorted_runs_also_after_restarts() {
+    // Keys come, are silent for too long, and come again; some are removed.
+    let batch = |batch: u64| (0..9).map(move |key| (key, (batch * 7 + u64::from(key) * batch) % 5));
+    let batches: Vec<Vec<(u8, u64)>> =
+        (0..140).map(|n| batch(n).filter(|(key, _)| (n + u64::from(*key)) % 11 < 6).collect()).collect();
+    let (expected, storage) = (sums(&local(2), &batches), MemoryStorage::new());
+    assert!(expected.concat().iter().any(|(_, _, over)| *over), "some keys time out");
+    let mut given = Vec::new();
+    // The first run is long enough for bases.
+    for batches in [&batches[..100], &batches[100..103], &batches[103..]] {
+        let ssc = local(2);
+        ssc.checkpoint_to(storage.clone());
+        ssc.state_backend(SortedRuns);
+        given.extend(sums(&ssc, batches));
+    }
+    assert_eq!(given, expected);
 }
 
 /// As a tree of sorted runs works: a batch is a run that never changes, a lookup asks the newest run first, a cursor is

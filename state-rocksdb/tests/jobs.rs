@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tidemill::testing::{collect_batches, input_batches, local, run_batches};
-use tidemill::{MemoryStorage, Result, StateSpec, StreamingContext};
+use tidemill::{EventTime, MemoryStorage, Result, StateSpec, StreamingContext, WatermarkSpec};
 use tidemill_state_rocksdb::{RocksDbState, RocksDbStorage};
 
 /// What comes in a batch: keys and numbers.
@@ -40,8 +40,31 @@ fn run(ssc: &StreamingContext, batches: &[Records]) -> Result<Vec<Given>> {
     Ok(touched.into_iter().zip(all).collect())
 }
 
+/// Sessions, what is too late for them, and the first record of each key, as texts.
+fn run_windows(ssc: &StreamingContext, batches: &[Records]) -> Result<Vec<Vec<String>>> {
+    let records = input_batches(ssc, 3, batches.to_vec());
+    let sessions = records
+        .event_time(WatermarkSpec::new(), |(_, number)| EventTime::from_millis(number * 700))
+        .session_windows(Duration::from_secs(1))
+        .reduce_by_key(|a, b| a + b);
+    let late = sessions.late().map(|record| format!("late: {record:?}"));
+    let first = records.deduplicate(Duration::from_secs(2), |(key, _)| *key);
+    let all = late.union(&first.map(|record| format!("first: {record:?}")));
+    let given = collect_batches(&all.union(&sessions.map(|session| format!("session: {session:?}"))));
+    run_batches(ssc, batches.len() as u64)?;
+    ssc.stop(true)?;
+    let mut given = given.batches();
+    given.iter_mut().for_each(|batch| batch.sort_unstable());
+    Ok(given)
+}
+
 /// The same in several runs, each of which goes on where the one before stopped.
-fn run_in_parts(folder: &Path, ledger_too: bool, parts: &[Vec<Records>]) -> Result<Vec<Given>> {
+fn run_in_parts<T>(
+    folder: &Path,
+    ledger_too: bool,
+    parts: &[Vec<Records>],
+    run: fn(&StreamingContext, &[Records]) -> Result<Vec<T>>,
+) -> Result<Vec<T>> {
     let memory = MemoryStorage::new();
     let mut given = Vec::new();
     for batches in parts {
@@ -62,14 +85,32 @@ fn parts() -> impl Strategy<Value = Vec<Vec<Records>>> {
     prop::collection::vec(prop::collection::vec(records, 1..5), 1..4)
 }
 
+/// Numbers rise from batch to batch, so that event time goes on.
+fn rising_parts() -> impl Strategy<Value = Vec<Vec<Records>>> {
+    parts().prop_map(|mut parts| {
+        for (number, records) in (0..).zip(parts.iter_mut().flatten()) {
+            records.iter_mut().for_each(|(_, value)| *value += 2 * number);
+        }
+        parts
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_job_on_rocksdb_gives_what_it_gives_in_memory(parts in parts(), ledger_too: bool) {
         let folder = tempfile::tempdir().unwrap();
-        let on_rocksdb = run_in_parts(folder.path(), ledger_too, &parts).unwrap();
+        let on_rocksdb = run_in_parts(folder.path(), ledger_too, &parts, run).unwrap();
         let in_memory = run(&local(2), &parts.concat()).unwrap();
+        prop_assert_eq!(on_rocksdb, in_memory);
+    }
+
+    #[test]
+    fn so_do_event_time_windows_and_deduplicate(parts in rising_parts(), ledger_too: bool) {
+        let folder = tempfile::tempdir().unwrap();
+        let on_rocksdb = run_in_parts(folder.path(), ledger_too, &parts, run_windows).unwrap();
+        let in_memory = run_windows(&local(2), &parts.concat()).unwrap();
         prop_assert_eq!(on_rocksdb, in_memory);
     }
 }

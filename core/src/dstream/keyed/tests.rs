@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::super::keeper::{BaseWanted, Keeper, Opening};
+use super::super::keeper::{BaseJob, BaseWanted, Keeper, Opening};
 use super::super::{DStream, Graph};
 use crate::context::StreamingContext;
 use crate::rdd::Rdd;
@@ -215,6 +215,8 @@ enum Then {
     Commit,
     GiveUpAndRunAgain,
     Base(u64),
+    /// A base of so many bytes that is written behind the next batch only.
+    LateBase(u64),
     Restart,
 }
 
@@ -223,6 +225,7 @@ fn then() -> impl Strategy<Value = Then> {
         4 => Just(Then::Commit),
         1 => Just(Then::GiveUpAndRunAgain),
         1 => (0..600_u64).prop_map(Then::Base),
+        1 => (0..600_u64).prop_map(Then::LateBase),
         2 => Just(Then::Restart),
     ]
 }
@@ -249,7 +252,7 @@ fn runs_as_the_model(
     let begin = |written: &Written| {
         start(&inputs, backend, &storage, written, |pairs| mapped(pairs, &spec, &trip)).unwrap()
     };
-    let mut run = begin(&written);
+    let (mut run, mut late) = (begin(&written), None::<BaseJob>);
     let mut model = Model(BTreeMap::from([(1, (100, 1000)), (200, (7, 1000))]));
     for (number, (batch, then)) in (1..).zip(batches) {
         let (time, before) = (millis(number), model.clone());
@@ -267,16 +270,48 @@ fn runs_as_the_model(
             assert_eq!((by_key(seen), states), (expected, again.states()), "batch {number} again");
         }
         run.commit(time, &mut written);
-        if let Then::Base(bytes) = then {
+        if let Some(job) = late.take() {
+            written.put(&job(&*storage).unwrap());
+        }
+        if let Then::Base(bytes) | Then::LateBase(bytes) = then {
             let wanted =
                 BaseWanted { batch: time, bytes, kept: &written.bases, path: &format!("bases/{number}") };
-            if let Some(job) = run.keeper.base(&wanted).unwrap() {
+            let job = run.keeper.base(&wanted).unwrap();
+            if let Then::LateBase(_) = then {
+                late = job;
+            } else if let Some(job) = job {
                 written.put(&job(&*storage).unwrap());
             }
         }
         if let Then::Restart = then {
             run = begin(&written);
         }
+    }
+}
+
+#[test]
+fn keys_of_a_base_time_out_after_a_restart() {
+    let backends: [Arc<dyn StateBackend>; 2] =
+        [Arc::new(MemoryState::new()), Arc::new(Behind(MemoryState::new()))];
+    for backend in backends {
+        let keys = Some((0..40).map(|key| (key, 2)).collect());
+        let silent = (None, Then::Commit);
+        let batches = vec![(keys, Then::Base(u64::MAX)), (None, Then::Restart), silent.clone(), silent];
+        runs_as_the_model(batches, Some(2500), 3, &backend);
+    }
+}
+
+#[test]
+fn a_base_has_what_there_was_when_it_was_asked_for() {
+    let backends: [Arc<dyn StateBackend>; 2] =
+        [Arc::new(MemoryState::new()), Arc::new(Behind(MemoryState::new()))];
+    for backend in backends {
+        // The second batch changes all groups while the base is not written yet, and leaves keys of the first alone.
+        let batch = |keys: std::ops::Range<u8>| Some(keys.map(|key| (key, 2)).collect::<Records>());
+        let (first, second) = (batch(0..100), batch(100..255));
+        let batches =
+            vec![(first, Then::LateBase(u64::MAX)), (second, Then::Restart), (batch(0..9), Then::Commit)];
+        runs_as_the_model(batches, None, 3, &backend);
     }
 }
 

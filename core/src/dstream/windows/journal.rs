@@ -319,9 +319,33 @@ mod tests {
             assert_eq!(found.len(), count, "a batch is written once");
             let committed = (1..=second).filter(|second| second % 10 != 0).map(at);
             assert!(committed.filter(|time| *time > until).all(|time| found.contains(&time)), "{found:?}");
+            let skipped = |time: &BatchTime| time.as_millis().is_multiple_of(10_000);
+            assert!(!found.iter().any(skipped), "a skipped batch is in no base: {found:?}");
             bases += 1;
         }
         assert!(bases > 15, "{bases} bases");
+    }
+
+    #[test]
+    fn what_is_committed_while_a_base_is_written_is_in_the_next_one() {
+        let (journal, storage) = (Journal::default(), MemoryStorage::new());
+        journal.inner.lock().members = 1;
+        let mut objects = Vec::new();
+        let mut writing: Option<BaseJob> = None;
+        for second in 1..=3 {
+            journal.run(at(second), vec![piece(&[second as u8])]);
+            journal.over(at(second), true);
+            if let Some(job) = writing.take() {
+                objects = job(&storage).unwrap().remove(0).objects;
+            }
+            let path = format!("bases/{second}");
+            let wanted = BaseWanted { batch: at(second), bytes: 0, kept: &[], path: &path };
+            writing = journal.base(&wanted, at(0), Duration::ZERO);
+        }
+        assert_eq!(objects, ["bases/1/panes", "bases/2/panes"]);
+        let sealed = storage.get(&objects[1], None).unwrap().unwrap();
+        let (_, payload) = envelope::open(KIND, &objects[1], &sealed).unwrap();
+        assert!(read(&objects[1], payload).unwrap().keys().eq([&at(2)]));
     }
 
     #[test]

@@ -185,3 +185,37 @@ fn counted(bytes: &[u8]) -> Result<(usize, &[u8])> {
         None => Err(Error::new("what a window has written down is cut off; please report this")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::memory::{Budget, Room, Spill};
+    use crate::words::Interval;
+
+    #[test]
+    fn keys_that_are_in_no_window_any_more_leave_room_for_others() {
+        let second = |seconds: u64| Interval::from_millis(seconds * 1000).unwrap();
+        let at = |seconds: u64| BatchTime::from_millis(seconds * 1000);
+        let folder = tempfile::tempdir().unwrap();
+        let room =
+            || Room { budget: Budget::new(1 << 20), spill: Arc::new(Spill::new(folder.path(), 1 << 20)) };
+        // Two batches a slide, and one that is not: a pane is of two batches, of one, or the batch is in no window.
+        for (length, slide) in [(4, 2), (3, 1), (1, 3)] {
+            let span = Span::new(second(length), second(slide), at(0));
+            let mut lane = Lane::new(span, PaneShelf::new(room()));
+            let add = |a: u64, b: u64| a + b;
+            for batch in 1..100 {
+                lane.advance(span, at(batch), Some(at(batch - 1)), &add).unwrap();
+                // One key in all batches, one in two, and one that never comes again.
+                for key in [0, 1 + batch / 2, 1000 + batch] {
+                    lane.put(key, 1, &add).unwrap();
+                }
+                lane.filled(at(batch));
+            }
+            let numbers = lane.slots.len();
+            assert!(numbers <= 20, "{numbers} numbers for keys, length {length}, slide {slide}");
+        }
+    }
+}
