@@ -115,13 +115,13 @@ impl<K: Data, S: Data, E: 'static> MapWithStateStream<K, S, E> {
     /// let ssc = local(2);
     /// let tides = input_batches(&ssc, 2, vec![vec![('a', 2)], vec![('b', 5)]]);
     /// let highest = tides.map_with_state(StateSpec::new(), |_, height, state| {
-    ///     state.update(height.max(state.get().copied()));
+    ///     state.update(height.max(state.get().copied()).unwrap_or(0));
     /// });
     /// let all = collect_batches(&highest.state_snapshots());
     /// run_batches(&ssc, 2)?;
     /// let mut second = all.batches().remove(1);
     /// second.sort();
-    /// assert_eq!(second, [('a', Some(2)), ('b', Some(5))]);
+    /// assert_eq!(second, [('a', 2), ('b', 5)]);
     /// # Ok::<(), tidemill::Error>(())
     /// ```
     #[doc(alias = "stateSnapshots")]
