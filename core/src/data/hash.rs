@@ -6,32 +6,35 @@ use super::traits::Wire;
 use crate::words::Result;
 
 /// How many groups keys belong to. Fixed for ever: it is in every state on disk.
-const KEY_GROUPS: u64 = 128;
+const KEY_GROUPS: u8 = 128;
 
 /// One of the 128 groups that keys belong to for good; groups belong to members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyGroup(u8);
 
 impl KeyGroup {
+    /// How many there are.
+    pub(crate) const COUNT: u8 = KEY_GROUPS;
+
     /// The group of a key.
     ///
     /// # Errors
     /// [`Error::Wire`](crate::Error::Wire) where the key cannot be written down.
     pub fn of(key: &impl Wire) -> Result<Self> {
         let mut hasher = StableHasher::default();
-        Ok(Self(bucket(hasher.hash(key)?, KEY_GROUPS as usize) as u8))
+        Ok(Self(bucket(hasher.hash(key)?, usize::from(KEY_GROUPS)) as u8))
     }
 
     /// The group of a key from the bytes that it [encodes](Wire::encode) to.
     #[inline]
     pub fn of_encoded(key: &[u8]) -> Self {
-        Self(bucket(xxh3_64(key), KEY_GROUPS as usize) as u8)
+        Self(bucket(xxh3_64(key), usize::from(KEY_GROUPS)) as u8)
     }
 
     /// The group with this number; `None` above 127.
     #[inline]
     pub fn from_index(index: u8) -> Option<Self> {
-        (u64::from(index) < KEY_GROUPS).then_some(Self(index))
+        (index < KEY_GROUPS).then_some(Self(index))
     }
 
     /// Its number, 0 to 127.

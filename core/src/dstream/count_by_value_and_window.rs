@@ -1,7 +1,6 @@
 //! `count_by_value_and_window`: how often each element is in the last batches.
 
 use std::panic::Location;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::DStream;
@@ -52,8 +51,7 @@ impl<T> DStream<T> {
         let settings = settings(self, site, length, slide.into());
         let ones = self.each_rdd(operator, caller, |rdd| Ok(rdd.map(|element| (element, 1))));
         let (stream, keeper) = sliding(&ones, site, settings, partitions, |a, b| a + b);
-        let named = Arc::clone(stream.stream());
-        self.graph().keep(move || named.uid(), keeper);
+        stream.keep(keeper);
         stream
     }
 }

@@ -1,7 +1,6 @@
 //! `count_by_window`: how many records the last batches have.
 
 use std::panic::Location;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::DStream;
@@ -42,8 +41,7 @@ impl<T> DStream<T> {
             let none = Rdd::parallelize(rdd.job(), vec![((), 0)], 1);
             Ok(none.union(&rdd).reduce_by_key_into(1, |a, b| a + b).values())
         });
-        let named = Arc::clone(stream.stream());
-        self.graph().keep(move || named.uid(), keeper);
+        stream.keep(keeper);
         stream
     }
 }

@@ -278,7 +278,7 @@ impl Graph {
         }
     }
 
-    /// Adds an operator that remembers something.
+    /// Adds an operator that remembers something; who wants its state calls it by the name that `uid` gives.
     pub(crate) fn keep(&self, uid: impl Fn() -> Option<String> + Function, keeper: Arc<dyn Keeper>) {
         let mut state = self.state.lock();
         if state.phase == Phase::Initialized {

@@ -1,7 +1,6 @@
 //! `group_by_key_and_window`: all values of each key of the last batches.
 
 use std::panic::Location;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::DStream;
@@ -60,8 +59,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         let placed = self.each_rdd(operator, caller, move |rdd| Ok(rdd.partition_by(partitions)));
         let (window, keeper) = recorded(&placed, site, settings, Codec::of_pairs());
         let lists = window.each_rdd(operator, caller, move |rdd| Ok(rdd.group_by_key_into(partitions)));
-        let named = Arc::clone(lists.stream());
-        self.graph().keep(move || named.uid(), keeper);
+        lists.keep(keeper);
         lists
     }
 }

@@ -89,8 +89,7 @@ impl<K, V> DStream<(K, V)> {
             logic: MapWithState { spec, f, types: PhantomData },
         };
         let keyed = Keyed::new(self, plan);
-        let mapped = keyed.outputs(self.graph());
-        keyed.keep(&mapped);
+        let mapped = keyed.kept_outputs(self.graph());
         let graph = Arc::clone(self.graph());
         let states = Arc::new(move |site| keyed.states(&graph, site));
         MapWithStateStream { mapped, states }

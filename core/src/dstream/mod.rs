@@ -57,9 +57,7 @@ pub(crate) use self::graph::{
     DEAD_LETTERS, DeadLetterOutput, Generated, Graph, Kept, OutputOperation, Phase,
 };
 pub(crate) use self::joined::all_rdds;
-#[cfg(test)]
-pub(crate) use self::keeper::Keeper;
-pub(crate) use self::keeper::{BaseJob, BaseWanted, Opening};
+pub(crate) use self::keeper::{BaseJob, BaseWanted, Keeper, Opening};
 pub(crate) use self::keyed::Query;
 pub use self::keyed::{StateReader, StateScan};
 pub use self::map_with_state::MapWithStateStream;
@@ -101,6 +99,16 @@ impl<T> DStream<T> {
 
     pub(crate) fn stream(&self) -> &Arc<Stream<T>> {
         &self.stream
+    }
+
+    /// Makes what `keeper` remembers for this stream part of the plan, under the stream's uid.
+    fn keep(&self, keeper: Arc<dyn Keeper>)
+    where
+        T: 'static,
+    {
+        // Weakly: what the job remembers goes with the job.
+        let named = Arc::downgrade(&self.stream);
+        self.graph.keep(move || named.upgrade()?.uid(), keeper);
     }
 
     /// A stream whose Rdd is made from this stream's Rdd of the same time.

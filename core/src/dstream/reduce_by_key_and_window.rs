@@ -1,7 +1,6 @@
 //! `reduce_by_key_and_window` and its forms: one value for each key of the last batches.
 
 use std::panic::Location;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::DStream;
@@ -65,8 +64,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
     {
         let site = Site::new("reduce_by_key_and_window", Location::caller());
         let (stream, keeper) = sliding(self, site, settings(self, site, length, slide.into()), partitions, f);
-        let named = Arc::clone(stream.stream());
-        self.graph().keep(move || named.uid(), keeper);
+        stream.keep(keeper);
         stream
     }
 
@@ -191,8 +189,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         let (window, keeper) = sliding(self, site, settings, partitions, f);
         let stream = window
             .each_rdd_with(operator, caller, filter, |rdd, filter| rdd.filter(move |pair| filter(pair)));
-        let named = Arc::clone(stream.stream());
-        self.graph().keep(move || named.uid(), keeper);
+        stream.keep(keeper);
         stream
     }
 }

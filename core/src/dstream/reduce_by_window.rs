@@ -1,7 +1,6 @@
 //! `reduce_by_window`: one element of the last batches.
 
 use std::panic::Location;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::DStream;
@@ -43,8 +42,7 @@ impl<T> DStream<T> {
         let all = self.each_rdd(operator, caller, |rdd| Ok(rdd.map(|element| ((), element))));
         let (window, keeper) = sliding(&all, site, settings, 1, f);
         let stream = window.each_rdd(operator, caller, |rdd| Ok(rdd.values()));
-        let named = Arc::clone(stream.stream());
-        self.graph().keep(move || named.uid(), keeper);
+        stream.keep(keeper);
         stream
     }
 

@@ -145,7 +145,7 @@ impl<K, V> DStream<(K, V)> {
         };
         let keyed = Keyed::new(self, plan);
         let states = keyed.states(self.graph(), site);
-        keyed.keep(&states);
+        states.keep(keyed);
         states
     }
 }

@@ -1,7 +1,6 @@
 //! `window`: the records of the last batches.
 
 use std::panic::Location;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::DStream;
@@ -38,8 +37,7 @@ impl<T> DStream<T> {
     {
         let site = Site::new("window", Location::caller());
         let (stream, keeper) = recorded(self, site, settings(self, site, length, slide.into()), Codec::of());
-        let named = Arc::clone(stream.stream());
-        self.graph().keep(move || named.uid(), keeper);
+        stream.keep(keeper);
         stream
     }
 }

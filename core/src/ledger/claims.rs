@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use super::entry::Identity;
 use super::manifest::{KeptState, Manifest};
+use crate::data::KeyGroup;
 use crate::state::Shape;
 use crate::words::{BatchTime, Error, Mistake, Result, keys};
-
-/// State has no more partitions than there are key groups.
-const GROUPS: u32 = 128;
 
 /// An operator of the plan that asks for its state.
 #[derive(Clone, Debug)]
@@ -110,8 +108,10 @@ impl Terms {
                 )
             });
         }
-        // Where nobody says a number it is the default, which was fixed by the first start.
-        let number = |shape: &Shape| shape.partitions.unwrap_or(self.identity.parallelism.min(GROUPS));
+        // Where nobody says a number it is the default, which was fixed by the first start; and there are no more partitions
+        // than key groups.
+        let number =
+            |shape: &Shape| shape.partitions.unwrap_or(self.identity.parallelism.min(KeyGroup::COUNT.into()));
         let (mine, found) = (number(&claim.shape), number(&kept.shape));
         (mine != found).then(|| {
             format!(

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Identity, corrupt, opened};
-use crate::data::Wire;
+use crate::data::{KeyGroup, Wire};
 use crate::state::{Shape, StateBase};
 use crate::storage::envelope::{self, Kind};
 use crate::words::{BatchTime, Epoch, Error, Result};
@@ -15,7 +15,7 @@ const KIND: Kind = *b"MNFT";
 /// Version of what is in them.
 const VERSION: u16 = 1;
 /// All key groups: what the bases of an operator cover together.
-const GROUPS: Range<u8> = 0..128;
+const GROUPS: Range<u8> = 0..KeyGroup::COUNT;
 
 /// What a restart begins with; numbered, and never changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

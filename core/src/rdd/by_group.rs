@@ -11,7 +11,7 @@ use crate::runtime::Site;
 use crate::words::{Error, Result};
 
 /// How many key groups there are, and so how many partitions of states at most.
-pub(crate) const GROUPS: usize = 128;
+pub(crate) const GROUPS: usize = KeyGroup::COUNT as usize;
 
 /// The partition, of `partitions`, that holds the states of `group`.
 #[inline]

@@ -87,10 +87,14 @@ impl Engine {
         self.letters.store(true, Ordering::Relaxed);
     }
 
+    /// The memory for what is put aside, and the disk behind it.
+    pub(crate) fn room(&self) -> Room {
+        Room { budget: self.budget.clone(), spill: Arc::clone(&self.spill) }
+    }
+
     /// Where rejected records are put aside; none where nobody wants them.
     pub(crate) fn letters_room(&self) -> Option<Room> {
-        let room = || Room { budget: self.budget.clone(), spill: Arc::clone(&self.spill) };
-        self.letters.load(Ordering::Relaxed).then(room)
+        self.letters.load(Ordering::Relaxed).then(|| self.room())
     }
 }
 

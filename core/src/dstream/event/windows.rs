@@ -242,7 +242,7 @@ impl<K: Key, V: Wire> EventWindows<K, V> {
         };
         let keyed = Keyed::new(&parent, plan);
         let results = EventResults::new(site, keyed.outputs(&graph));
-        keyed.keep(&results);
+        results.keep(keyed);
         // Behind the keeper that reads the stream.
         clock.keep(&graph, move || origin());
         results

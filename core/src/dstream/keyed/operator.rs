@@ -52,7 +52,7 @@ pub(crate) struct Keyed<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> {
 }
 
 impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keyed<K, V, S, L> {
-    /// An operator behind `parent`; it is part of the plan once it is [kept](Self::keep).
+    /// An operator behind `parent`; it is part of the plan once a stream of it is kept.
     pub(crate) fn new(parent: &DStream<(K, V)>, plan: KeyedPlan<K, S, L>) -> Arc<Self> {
         let graph = parent.graph();
         if let Some(count) = plan.partitions
@@ -73,12 +73,6 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keyed<K, V, S, L> {
         })
     }
 
-    /// Makes it part of the plan, under the uid of `stream`.
-    pub(crate) fn keep<T: 'static>(self: &Arc<Self>, stream: &DStream<T>) {
-        let named = Arc::downgrade(stream.stream());
-        stream.graph().keep(move || named.upgrade()?.uid(), Arc::clone(self) as Arc<dyn Keeper>);
-    }
-
     /// The stream of what the logic gives.
     pub(crate) fn outputs(&self, graph: &Arc<Graph>) -> DStream<L::Out> {
         let me = Weak::clone(&self.me);
@@ -93,7 +87,7 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keyed<K, V, S, L> {
     /// The stream of what the logic gives, of an operator that is part of the plan under its uid.
     pub(crate) fn kept_outputs(self: &Arc<Self>, graph: &Arc<Graph>) -> DStream<L::Out> {
         let outputs = self.outputs(graph);
-        self.keep(&outputs);
+        outputs.keep(Arc::clone(self) as Arc<dyn Keeper>);
         outputs
     }
 

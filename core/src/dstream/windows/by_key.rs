@@ -14,7 +14,6 @@ use super::shelf::PaneShelf;
 use crate::data::{Key, StableHasher, Wire, bucket};
 use crate::dstream::keeper::{BaseJob, BaseWanted, Keeper, Opening};
 use crate::dstream::{DStream, Stream};
-use crate::memory::Room;
 use crate::rdd::{Brought, Function, Job, Rdd, Sizes, spread};
 use crate::runtime::{Site, TaskContext};
 use crate::state::{Delta, Shape, short_name};
@@ -151,10 +150,9 @@ impl<K: Key, V: Wire, F: Fn(V, V) -> V + Function> Keeper for ByKey<K, V, F> {
         let engine = opening.engine;
         for (partition, lane) in self.lanes.iter().enumerate() {
             if spread(partition, self.partitions, engine.members()) == engine.me() {
-                let room = Room { budget: engine.budget.clone(), spill: Arc::clone(&engine.spill) };
                 // Where the grid begins is not known yet, and does not matter to the number of panes.
                 let span = self.settings.span(BatchTime::from_millis(0));
-                *lane.lock() = Some(Lane::new(span, PaneShelf::new(room)));
+                *lane.lock() = Some(Lane::new(span, PaneShelf::new(engine.room())));
             }
         }
         self.journal.open(opening)

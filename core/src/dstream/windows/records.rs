@@ -12,7 +12,6 @@ use super::settings::Settings;
 use crate::data::Data;
 use crate::dstream::keeper::{BaseJob, BaseWanted, Keeper, Opening};
 use crate::dstream::{DStream, Stream};
-use crate::memory::Room;
 use crate::rdd::{Codec, Job, Node, Pull, Rdd, Stored, StoredPart, Zipped, spread};
 use crate::runtime::Site;
 use crate::state::{Delta, Shape, short_name};
@@ -133,7 +132,7 @@ impl<T: Data> Records<T> {
                 if *owner == me {
                     let bytes = pieces.iter().find(|piece| piece.partition as usize == partition);
                     let bytes = bytes.map_or(&[][..], |piece| &piece.bytes);
-                    parts.insert(partition, Arc::new(StoredPart::from_bytes(bytes, &room(job))?));
+                    parts.insert(partition, Arc::new(StoredPart::from_bytes(bytes, &job.engine.room())?));
                 }
             }
             // Another number of partitions may place keys elsewhere, so nothing is said of that.
@@ -156,10 +155,6 @@ impl<T: Data> Records<T> {
             kept.committed.insert(batch, stored);
         }
     }
-}
-
-fn room(job: &Arc<Job>) -> Room {
-    Room { budget: job.engine.budget.clone(), spill: Arc::clone(&job.engine.spill) }
 }
 
 impl<T: Data> Keeper for Records<T> {
@@ -212,7 +207,7 @@ impl<T: Data> Keeper for Records<T> {
         };
         let node = rdd.node();
         node.prepare(job)?;
-        let (mine, of, room) = (job.mine(&*node), node.partitions(), room(job));
+        let (mine, of, room) = (job.mine(&*node), node.partitions(), job.engine.room());
         let durable = self.journal.is_durable();
         let parts = job.stage_told(self.site, &mine, of, |partition, task| {
             let up = Pull::new(node.open(partition, task)?, task, self.site);
