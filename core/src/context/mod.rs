@@ -155,7 +155,8 @@ impl StreamingContext {
     }
 
     /// An Rdd of `values` in `partitions` partitions of equal length: for queues, for joins with what is at hand, and
-    /// for batch work without a stream.
+    /// for batch work without a stream. Zero partitions fail every action on it.
+    #[track_caller]
     pub fn parallelize<T: Data>(&self, values: Vec<T>, partitions: usize) -> Rdd<T> {
         Rdd::parallelize(&self.job(), values, partitions)
     }

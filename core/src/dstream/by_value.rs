@@ -4,6 +4,7 @@ use std::panic::Location;
 
 use super::DStream;
 use crate::data::Key;
+use crate::runtime::Site;
 
 impl<T> DStream<T> {
     /// Each element of a batch once, with how often it is there.
@@ -35,6 +36,7 @@ impl<T> DStream<T> {
     where
         T: Key,
     {
+        self.check_partitions(Site::new("count_by_value", Location::caller()), partitions);
         self.each_rdd(
             "count_by_value",
             Location::caller(),

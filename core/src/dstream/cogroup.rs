@@ -4,6 +4,7 @@ use std::panic::Location;
 
 use super::DStream;
 use crate::data::{Data, Key, Wire};
+use crate::runtime::Site;
 
 impl<K: Data, V: Data> DStream<(K, V)> {
     /// For each key of a batch all values here and all values in `other`; a side that does not have the key gives none.
@@ -40,6 +41,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
+        self.check_partitions(Site::new("cogroup", Location::caller()), partitions);
         self.both_rdds(other, "cogroup", Location::caller(), move |here, there| {
             Ok(here.cogroup_into(partitions, &there))
         })

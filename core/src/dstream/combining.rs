@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::DStream;
 use crate::data::{Data, Key, Wire};
+use crate::runtime::Site;
 
 impl<K: Data, V: Data> DStream<(K, V)> {
     /// One value for each key of a batch; `f` must be associative. See
@@ -41,6 +42,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
+        self.check_partitions(Site::new("reduce_by_key", Location::caller()), partitions);
         self.each_rdd_with("reduce_by_key", Location::caller(), f, move |rdd, f| {
             rdd.reduce_by_key_into(partitions, move |a, b| f(a, b))
         })
@@ -90,6 +92,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
     where
         K: Key,
     {
+        self.check_partitions(Site::new("combine_by_key", Location::caller()), partitions);
         let f = (create, merge_value, merge_combiners);
         self.each_rdd_with("combine_by_key", Location::caller(), f, move |rdd, f| {
             let (create, merge) = (Arc::clone(&f), Arc::clone(&f));
@@ -165,6 +168,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
+        self.check_partitions(Site::new("group_by_key", Location::caller()), partitions);
         self.each_rdd("group_by_key", Location::caller(), move |rdd| Ok(rdd.group_by_key_into(partitions)))
     }
 
@@ -186,6 +190,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
+        self.check_partitions(Site::new("partition_by", Location::caller()), partitions);
         self.each_rdd("partition_by", Location::caller(), move |rdd| Ok(rdd.partition_by(partitions)))
     }
 }

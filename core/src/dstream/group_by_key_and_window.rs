@@ -55,6 +55,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
     {
         let (operator, caller) = ("group_by_key_and_window", Location::caller());
         let site = Site::new(operator, caller);
+        self.check_partitions(site, partitions);
         let settings = settings(self, site, length, slide.into());
         let placed = self.each_rdd(operator, caller, move |rdd| Ok(rdd.partition_by(partitions)));
         let (window, keeper) = recorded(&placed, site, settings, Codec::of_pairs());

@@ -4,6 +4,7 @@ use std::panic::Location;
 
 use super::DStream;
 use crate::data::{Data, Key, Wire};
+use crate::runtime::Site;
 
 impl<K: Data, V: Data> DStream<(K, V)> {
     /// Each value of a key here with each value of the same key in `other`, batch by batch; keys on one side only are left
@@ -37,6 +38,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
+        self.check_partitions(Site::new("join", Location::caller()), partitions);
         self.both_rdds(other, "join", Location::caller(), move |here, there| {
             Ok(here.join_into(partitions, &there))
         })
@@ -80,6 +82,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
+        self.check_partitions(Site::new("left_outer_join", Location::caller()), partitions);
         self.both_rdds(other, "left_outer_join", Location::caller(), move |here, there| {
             Ok(here.left_outer_join_into(partitions, &there))
         })
@@ -123,6 +126,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
+        self.check_partitions(Site::new("right_outer_join", Location::caller()), partitions);
         self.both_rdds(other, "right_outer_join", Location::caller(), move |here, there| {
             Ok(here.right_outer_join_into(partitions, &there))
         })
@@ -166,6 +170,7 @@ impl<K: Data, V: Data> DStream<(K, V)> {
         K: Key,
         V: Wire,
     {
+        self.check_partitions(Site::new("full_outer_join", Location::caller()), partitions);
         self.both_rdds(other, "full_outer_join", Location::caller(), move |here, there| {
             Ok(here.full_outer_join_into(partitions, &there))
         })

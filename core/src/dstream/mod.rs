@@ -111,6 +111,14 @@ impl<T> DStream<T> {
         self.graph.keep(move || named.upgrade()?.uid(), keeper);
     }
 
+    /// Notes a mistake where the operator at `site` is to give no partitions: then nothing would be computed.
+    fn check_partitions(&self, site: Site, partitions: usize) {
+        if partitions == 0 {
+            let message = format!("`{}` cannot have 0 partitions: say 1 or more", site.operator());
+            self.graph.mistake(site.location(), message);
+        }
+    }
+
     /// A stream whose Rdd is made from this stream's Rdd of the same time.
     pub(crate) fn each_rdd<U: 'static>(
         &self,

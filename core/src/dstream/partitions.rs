@@ -5,6 +5,7 @@ use std::panic::Location;
 use super::DStream;
 use crate::data::{Data, Wire};
 use crate::rdd::Elements;
+use crate::runtime::Site;
 
 impl<T> DStream<T> {
     /// What `f` makes of each partition: for what is prepared once and used for many elements.
@@ -93,6 +94,7 @@ impl<T> DStream<T> {
     where
         T: Wire,
     {
+        self.check_partitions(Site::new("repartition", Location::caller()), partitions);
         self.each_rdd("repartition", Location::caller(), move |rdd| Ok(rdd.repartition(partitions)))
     }
 
@@ -112,6 +114,7 @@ impl<T> DStream<T> {
     where
         T: Wire,
     {
+        self.check_partitions(Site::new("coalesce", Location::caller()), partitions);
         self.each_rdd("coalesce", Location::caller(), move |rdd| Ok(rdd.coalesce(partitions)))
     }
 }

@@ -20,9 +20,9 @@ pub(crate) struct ByKey {
 }
 
 impl ByKey {
-    /// Into `partitions`, which are at least one.
+    /// Into `partitions`; an [`Exchange`](super::exchange::Exchange) into none is refused.
     pub(crate) fn new(partitions: usize) -> Self {
-        Self { targets: partitions.max(1), stay: false }
+        Self { targets: partitions, stay: false }
     }
 
     /// The pairs of `up` into `partitions`: they stay where they are if a shuffle before has placed them the same way.

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::job::{Job, Letters};
 use super::node::{Node, Part, Pull, spread};
+use super::refused::no_partitions;
 use super::wire::{decode_counted, encode_all};
 use crate::data::{Kept, Wire, check_round_trip};
 use crate::runtime::{Site, TaskContext, without_effects};
@@ -57,6 +58,9 @@ impl<T: 'static, R: Wire> Exchange<T, R> {
     pub(crate) fn prepare(&self, job: &Arc<Job>) -> Result<()> {
         if self.arrived.get().is_some() {
             return Ok(());
+        }
+        if self.targets == 0 {
+            return Err(no_partitions(self.site));
         }
         self.up.prepare(job)?;
         let (me, members) = (job.engine.me(), job.engine.members());

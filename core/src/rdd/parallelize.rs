@@ -1,11 +1,12 @@
 //! `parallelize`: an Rdd from values at hand.
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use super::node::{Node, Part, spread};
 use super::{Job, Rdd};
 use crate::data::{Data, Kept};
-use crate::runtime::TaskContext;
+use crate::runtime::{Site, TaskContext};
 use crate::words::Result;
 
 /// Values that every member has at hand; each computes its share of the partitions.
@@ -20,9 +21,9 @@ impl<T: Data> Parallelize<T> {
         Self { partitions }
     }
 
-    /// `count` partitions of equal length, in order.
+    /// `count` partitions of equal length, at least one, in order.
     pub(crate) fn split(values: Vec<T>, count: usize) -> Self {
-        let (length, count) = (values.len(), count.max(1));
+        let length = values.len();
         let mut values = values.into_iter();
         let share = |part: usize| (part + 1) * length / count - part * length / count;
         Self {
@@ -56,7 +57,12 @@ impl<T: Data> Node<T> for Parallelize<T> {
 }
 
 impl<T: Data> Rdd<T> {
+    #[track_caller]
     pub(crate) fn parallelize(job: &Arc<Job>, values: Vec<T>, partitions: usize) -> Self {
+        if partitions == 0 {
+            let site = Site::new("parallelize", Location::caller());
+            return Self::empty(job).refuse(site, "partitions", partitions, "1 or more");
+        }
         Self::new(Parallelize::split(values, partitions), job)
     }
 

@@ -16,6 +16,10 @@ struct Refused {
 }
 
 impl Refused {
+    fn new(site: Site, argument: &str, value: impl Display, expected: &'static str) -> Self {
+        Self { argument: format!("{argument} of {site}"), value: value.to_string(), expected }
+    }
+
     fn error(&self) -> Error {
         Error::Setting {
             key: self.argument.clone(),
@@ -23,6 +27,11 @@ impl Refused {
             expected: self.expected.into(),
         }
     }
+}
+
+/// Says that the operator at `site` was asked for no partitions.
+pub(super) fn no_partitions(site: Site) -> Error {
+    Refused::new(site, "partitions", 0, "1 or more").error()
 }
 
 impl<T> Rdd<T> {
@@ -34,8 +43,7 @@ impl<T> Rdd<T> {
         value: impl Display,
         expected: &'static str,
     ) -> Rdd<U> {
-        let argument = format!("{argument} of {site}");
-        self.then(Refused { argument, value: value.to_string(), expected })
+        self.then(Refused::new(site, argument, value, expected))
     }
 }
 

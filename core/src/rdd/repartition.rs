@@ -27,15 +27,14 @@ impl<T: Data> Rdd<T> {
         T: Wire,
     {
         let site = self.site("repartition", Location::caller());
-        let targets = partitions.max(1);
         // The batch in which this was written, not the one that computes it: a window may look at it from several.
         let batch = self.job().batch.as_millis();
-        let exchange = Exchange::new(self.node(), targets, site, move |mut up: Pull<T>, partition| {
-            let mut dealt: Vec<Vec<T>> = (0..targets).map(|_| Vec::new()).collect();
-            let mut turn = (drawn(batch, partition as u64) % targets as u64) as usize;
+        let exchange = Exchange::new(self.node(), partitions, site, move |mut up: Pull<T>, partition| {
+            let mut dealt: Vec<Vec<T>> = (0..partitions).map(|_| Vec::new()).collect();
+            let mut turn = (drawn(batch, partition as u64) % partitions as u64) as usize;
             each_owned(&mut up, |element| {
                 dealt[turn].push(element);
-                turn = if turn + 1 == targets { 0 } else { turn + 1 };
+                turn = if turn + 1 == partitions { 0 } else { turn + 1 };
                 Ok(())
             })?;
             Ok(dealt)

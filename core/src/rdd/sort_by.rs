@@ -79,7 +79,7 @@ impl<T: Data> Rdd<T> {
     pub(crate) fn range_sorted<K: Wire + Ord>(
         &self,
         site: Site,
-        partitions: usize,
+        targets: usize,
         ascending: bool,
         key: impl Fn(&T) -> K + Function,
         place: impl Fn(&T, &[K]) -> usize + Function,
@@ -88,7 +88,6 @@ impl<T: Data> Rdd<T> {
     where
         T: Wire,
     {
-        let targets = partitions.max(1);
         let bounds = Arc::new(OnceLock::new());
         let sampled = Arc::new(Sampled::new(self.node(), targets, site, key, Arc::clone(&bounds)));
         let exchange = Exchange::new(sampled, targets, site, move |mut up: Pull<T>, _| {

@@ -29,7 +29,7 @@ pub(in crate::dstream) fn sliding<K: Key, V: Wire>(
     partitions: usize,
     f: impl Fn(V, V) -> V + Function,
 ) -> (DStream<(K, V)>, Arc<dyn Keeper>) {
-    let partitions = partitions.max(1);
+    parent.check_partitions(site, partitions);
     let keeper = Arc::new(ByKey {
         site,
         settings,
