@@ -50,8 +50,11 @@ impl Terms {
         for claim in &self.claims {
             match found.keepers.iter().find(|kept| kept.uid == claim.uid) {
                 Some(kept) => {
-                    let types = || self.other_types(claim, kept).filter(|_| found.committed.is_some());
-                    if let Some(message) = self.mismatch(claim, kept).or_else(types) {
+                    let state = || {
+                        found.committed?;
+                        newer(claim, kept).or_else(|| self.other_types(claim, kept))
+                    };
+                    if let Some(message) = self.mismatch(claim, kept).or_else(state) {
                         mistake(Some(claim.site), message);
                     }
                 }
@@ -197,6 +200,18 @@ impl Terms {
     }
 }
 
+/// What is said where a newer build has written the state: an older one cannot know how it is read.
+fn newer(claim: &Claim, kept: &KeptState) -> Option<String> {
+    let (uid, mine, found) = (&claim.uid, claim.shape.version, kept.shape.version);
+    // Accepted, a state of another kind begins anew.
+    (found > mine && claim.shape.kind == kept.shape.kind).then(|| {
+        format!(
+            "the state of `{uid}` has version {found} in the checkpoint, and {mine} in the plan: run a build that has \
+             version {found} of it, or begin another state under another uid"
+        )
+    })
+}
+
 fn without_state(claim: &Claim, unclaimed: &[&KeptState]) -> String {
     let others: Vec<String> =
         unclaimed.iter().map(|kept| format!("`{}` of {}", kept.uid, kept.site)).collect();
@@ -304,6 +319,19 @@ mod tests {
             let same = terms(vec![claim("a", shape("map_with_state", Some(8)))], accept);
             assert_eq!(mistakes(&same, &found), [""; 0]);
         }
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_once_there_is_state_of_it() {
+        let of = |version| Shape { version, ..shape("map_with_state", None) };
+        let said = |now: Shape, then, committed| {
+            mistakes(&terms(vec![claim("a", now)], true), &found(&[("a", of(then))], committed))
+        };
+        let text = said(of(1), 3, Some(1000)).concat();
+        assert!(text.contains("version 3 in the checkpoint, and 1 in the plan"), "{text}");
+        assert_eq!(said(of(1), 3, None), [""; 0], "nothing is committed");
+        assert_eq!(said(of(3), 1, Some(1000)), [""; 0], "an older one is read");
+        assert_eq!(said(shape("window", None), 3, Some(1000)), [""; 0], "another kind begins anew");
     }
 
     #[test]

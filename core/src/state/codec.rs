@@ -46,11 +46,6 @@ impl<S> Codec<S> {
     pub(crate) fn version(&self) -> u32 {
         self.version
     }
-
-    /// Whether there is a function that reads older versions.
-    pub(crate) fn migrates(&self) -> bool {
-        self.migrate.is_some()
-    }
 }
 
 impl<S: Wire> Codec<S> {

@@ -57,6 +57,31 @@ fn another_number_of_partitions_is_refused_with_both_numbers() {
 }
 
 #[test]
+fn the_number_that_is_the_default_may_be_said_later_or_not_any_more() {
+    // The default is 3.
+    let (storage, other) = (MemoryStorage::new(), MemoryStorage::new());
+    let first = sums(conf(), &storage, "sums", None).unwrap();
+    let second = sums(conf(), &storage, "sums", Some(3)).unwrap();
+    assert!(second > first, "it goes on: {second:?}");
+    assert_eq!(sums(conf(), &other, "sums", Some(3)).unwrap(), first);
+    assert_eq!(sums(conf(), &other, "sums", None).unwrap(), second);
+}
+
+#[test]
+fn a_state_of_a_newer_version_is_refused_with_both_before_anything_is_written() {
+    let storage = MemoryStorage::new();
+    let key = |number: u64| number;
+    let newer = || StateSpec::new().version(2, |_, _: &[u8]| Ok(0));
+    counts(conf(), &storage, newer(), key, unsigned).unwrap();
+    for conf in [conf(), accept()] {
+        let text = said(counts(conf, &storage, StateSpec::new(), key, unsigned));
+        assert!(text.contains("`counts` has version 2 in the checkpoint, and 1 in the plan"), "{text}");
+        assert!(text.contains(file!()), "{text}");
+    }
+    assert_eq!(counts(conf(), &storage, newer(), key, unsigned).unwrap(), ["Some(101)"; 2]);
+}
+
+#[test]
 fn the_default_of_partitions_is_that_of_the_first_start_and_another_one_is_refused() {
     let storage = MemoryStorage::new();
     sums(conf(), &storage, "sums", None).unwrap();

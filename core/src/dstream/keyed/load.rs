@@ -8,43 +8,8 @@ use super::stored::{scan_group, the_group};
 use crate::data::{Key, Wire};
 use crate::rdd::partition_of;
 use crate::state::typed::Part;
-use crate::state::{BaseFrom, Change, Changes, Codec, Delta, Shape, StateOpening, StateStore, read_base};
-use crate::words::{BatchTime, Error, Result};
-
-/// Whether an operator may go on with what was written down of it.
-///
-/// # Errors
-/// [`Error::State`] that names what differs, and what to do.
-pub(super) fn check_shape(uid: &str, now: &Shape, found: &Shape, migrates: bool) -> Result<()> {
-    let (then, now_is) = (found.version, now.version);
-    if found.kind != now.kind {
-        let message = format!(
-            "state `{uid}` was kept by `{}` and this build has `{}` there: give the new operator another uid",
-            found.kind, now.kind
-        );
-        return Err(Error::State(message));
-    }
-    if then > now_is || (then < now_is && !migrates) {
-        let message = format!(
-            "state `{uid}` was written by version {then} of its type and this build has version {now_is}; say with \
-             `StateSpec::version` how it is read"
-        );
-        return Err(Error::State(message));
-    }
-    if found.partitions != now.partitions {
-        let said = |partitions: Option<u32>| {
-            partitions
-                .map_or("the default number of partitions".into(), |count| format!("{count} partitions"))
-        };
-        let message = format!(
-            "state `{uid}` is kept in {}, and this build wants {}: say the same number as before",
-            said(found.partitions),
-            said(now.partitions)
-        );
-        return Err(Error::State(message));
-    }
-    Ok(())
-}
+use crate::state::{BaseFrom, Change, Changes, Codec, Delta, StateOpening, StateStore, read_base};
+use crate::words::{BatchTime, Result};
 
 /// Fills the tables from the bases, or opens the store and fills the index of times.
 pub(super) fn load<K: Key, S: Wire>(

@@ -10,7 +10,6 @@ use super::super::keeper::{BaseJob, BaseWanted, Keeper, Opening};
 use super::super::stream::Stream;
 use super::super::{DStream, Graph};
 use super::base::Opened;
-use super::load::check_shape;
 use super::logic::{Logic, Now, Records};
 use super::output::{Done, Output, OutputNode};
 use super::reader::StateReader;
@@ -258,9 +257,6 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keeper for Keyed<K, V, S, L> {
     }
 
     fn open(&self, opening: &Opening<'_>) -> Result<()> {
-        if let Some(found) = opening.found {
-            check_shape(opening.uid, &self.shape(), found, self.plan.codec.migrates())?;
-        }
         let opened = Opened::new(opening, self.plan.partitions, self.plan.slot_millis, &self.plan.codec)
             .map_err(|error| self.unreadable(opening.uid, error))?;
         let again = |_| Error::State(format!("{} was opened before", self.plan.site));

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::super::super::DStream;
 use super::{Behind, Records, Then, Written, batches, millis, start};
-use crate::state::{MemoryState, Shape, StateBackend, StateSpec};
+use crate::state::{MemoryState, StateBackend, StateSpec};
 use crate::storage::{MemoryStorage, Storage};
 
 /// A sum that goes where nothing came for its key and it is a multiple of three.
@@ -101,27 +101,4 @@ fn only_what_has_changed_is_written_down() {
             .sum()
     };
     assert_eq!([changes(0), changes(1), changes(2)], [100, 1, 0]);
-}
-
-#[test]
-fn what_was_kept_by_something_else_is_refused_with_what_to_do() {
-    let (backend, storage): (Arc<dyn StateBackend>, Arc<dyn Storage>) =
-        (Arc::new(MemoryState::new()), Arc::new(MemoryStorage::new()));
-    let refused = |shape: Shape| {
-        let written = Written { shape: Some(shape), ..Written::default() };
-        start(&[], &backend, &storage, &written, summed).err().map(|error| error.to_string())
-    };
-    let shape = |kind: &str, version, partitions| Shape {
-        kind: kind.into(),
-        version,
-        partitions,
-        ..Shape::default()
-    };
-    assert_eq!(refused(shape("update_state_by_key", 1, None)), None);
-    let error = refused(shape("map_with_state", 1, None)).unwrap();
-    assert!(error.contains("`map_with_state`") && error.contains("another uid"), "{error}");
-    let error = refused(shape("update_state_by_key", 2, None)).unwrap();
-    assert!(error.contains("version 2") && error.contains("version 1"), "{error}");
-    let error = refused(shape("update_state_by_key", 1, Some(3))).unwrap();
-    assert!(error.contains("3 partitions") && error.contains("same number"), "{error}");
 }
