@@ -1,5 +1,6 @@
 //! Records of a batch that are kept beyond it, written down: in memory as far as the budget goes, behind that on disk.
 
+use std::any::type_name;
 use std::sync::{Arc, OnceLock};
 
 use super::exchange::not_run;
@@ -175,7 +176,8 @@ impl<T> Chunks<T> for Reading<T> {
 fn decode<T>(mut bytes: &[u8], decode: impl Fn(&mut &[u8]) -> Result<T>, out: &mut Vec<T>) -> Result<()> {
     while !bytes.is_empty() {
         let Some((head, rest)) = bytes.split_first_chunk::<HEAD>() else {
-            return Err(Error::new("what a window has kept is cut off; please report this"));
+            let reason = "what a window has kept is cut off".into();
+            return Err(Error::Wire { type_name: type_name::<T>(), direction: "read back", reason });
         };
         bytes = rest;
         for _ in 0..u32::from_le_bytes(*head) {

@@ -235,3 +235,28 @@ fn a_window_of_other_types_is_refused_with_both_names() {
         run::<u64>(&storage, by_key).unwrap();
     }
 }
+
+#[test]
+fn a_window_that_cannot_be_read_is_named_with_its_operator_and_what_to_do() {
+    fn run<T: Key>(conf: Conf, storage: &MemoryStorage, by_key: bool, value: T) -> Result<()> {
+        let ssc = local_with(conf);
+        ssc.checkpoint_to(storage.clone());
+        let values = input_batches(&ssc, 1, vec![vec![value]]);
+        let length = Duration::from_secs(3);
+        if by_key {
+            values.count_by_value_and_window(length, None).uid("recent").count().pprint();
+        } else {
+            values.window(length, None).uid("recent").count().pprint();
+        }
+        run_batches(&ssc, 1)?;
+        ssc.stop(false)
+    }
+    for by_key in [false, true] {
+        let storage = MemoryStorage::new();
+        run(conf(), &storage, by_key, 200u64).unwrap();
+        let text = run(accept(), &storage, by_key, "text".to_string()).unwrap_err().chain();
+        let operator = if by_key { "count_by_value_and_window" } else { "window" };
+        assert!(text.contains(&format!("the window `recent` of {operator} (")), "{text}");
+        assert!(text.contains(file!()) && text.contains("another window under another uid"), "{text}");
+    }
+}

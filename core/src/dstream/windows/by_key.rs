@@ -100,7 +100,8 @@ impl<K: Key, V: Wire, F: Fn(V, V) -> V + Function> ByKey<K, V, F> {
             let pieces =
                 pieces.iter().filter(|piece| !mine_all(piece) || piece.partition as usize == partition);
             let pieces = pieces.map(|piece| (&piece.bytes[..], mine_all(piece)));
-            lane.restore(span, *batch, pieces, mine, f)?;
+            let restored = lane.restore(span, *batch, pieces, mine, f);
+            restored.map_err(|error| self.journal.window(self.site).unreadable(error))?;
         }
         lane.advance(span, time, work.committed, f)?;
         let mut written = None;
@@ -190,14 +191,10 @@ impl<K: Key, V: Wire, F: Fn(V, V) -> V + Function> Keeper for ByKey<K, V, F> {
         let mine: Vec<usize> = (0..of).filter(|p| spread(*p, of, members) == me).collect();
         let given = job.stage_told(self.site, &mine, of, |partition, task| self.task(&work, partition, task));
         let given = given.inspect_err(|_| self.journal.restore_again(&restored))?;
-        let (mut windows, mut pieces) = (BTreeMap::new(), Vec::new());
-        for (partition, (window, written)) in mine.into_iter().zip(given) {
-            windows.extend(window.map(|window| (partition, window)));
-            let piece = |bytes| Piece { partition: partition as u32, of: of as u32, bytes };
-            pieces.extend(written.map(piece));
-        }
-        self.journal.run(time, pieces);
+        let windows = self.journal.ran(time, mine, of, given).into_iter();
         if span.is_due(time) {
+            let windows: BTreeMap<_, _> =
+                windows.filter_map(|(partition, window)| Some((partition, window?))).collect();
             self.cells.of(time).fill(of, windows);
         }
         self.batches.lock().running = Some((time, true));
@@ -218,9 +215,7 @@ impl<K: Key, V: Wire, F: Fn(V, V) -> V + Function> Keeper for ByKey<K, V, F> {
     }
 
     fn base(&self, wanted: &BaseWanted<'_>) -> Result<Option<BaseJob>> {
-        let span = self.settings.span(self.parent.zero()?);
-        let next = wanted.batch.plus(self.parent.slide());
-        Ok(self.journal.base(wanted, span.before(span.due(next)), self.settings.length.as_duration()))
+        self.journal.base(wanted, self.settings, &self.parent)
     }
 }
 

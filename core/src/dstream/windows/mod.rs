@@ -4,6 +4,7 @@ mod by_key;
 mod journal;
 mod lane;
 mod records;
+mod restored;
 mod results;
 mod settings;
 mod shelf;

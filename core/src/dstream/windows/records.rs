@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::journal::{Journal, Piece, Pieces};
+use super::journal::{Journal, Pieces};
+use super::restored::Restored;
 use super::results::{Prepared, gone};
 use super::settings::Settings;
 use crate::data::Data;
@@ -54,7 +55,7 @@ struct Records<T> {
 
 /// The batches that windows still need.
 struct Kept<T> {
-    committed: BTreeMap<BatchTime, Arc<Stored<T>>>,
+    committed: BTreeMap<BatchTime, Arc<dyn Node<T>>>,
     // Drawn or run, and not over.
     running: Option<(BatchTime, Arc<Stored<T>>)>,
     // All of this batch is there.
@@ -83,9 +84,10 @@ impl<T: Data> Records<T> {
         let newest = self.newest(time, job)?;
         let before = span.before(time);
         let kept = self.kept.lock();
-        let batches = kept.committed.iter().filter(|(batch, _)| **batch > before).map(|(_, stored)| stored);
-        let parents: Vec<Arc<dyn Node<T>>> =
-            batches.chain(&newest).map(|stored| Arc::clone(stored) as Arc<dyn Node<T>>).collect();
+        let batches = kept.committed.iter().filter(|(batch, _)| **batch > before);
+        let batches = batches.map(|(_, records)| Arc::clone(records));
+        let newest_node = newest.iter().map(|stored| Arc::clone(stored) as Arc<dyn Node<T>>);
+        let parents: Vec<Arc<dyn Node<T>>> = batches.chain(newest_node).collect();
         // Batches whose pairs all lie where their keys put them: so does the window then.
         let first = newest.as_ref().map_or(0, |newest| newest.partitions());
         let keyed = first > 0 && parents.iter().all(|node| node.keyed() && node.partitions() == first);
@@ -138,7 +140,8 @@ impl<T: Data> Records<T> {
             // Another number of partitions may place keys elsewhere, so nothing is said of that.
             let stored = Stored::owned_by(owners, false, self.codec);
             stored.fill(parts);
-            self.kept.lock().committed.insert(*batch, Arc::new(stored));
+            let restored = Restored { stored, window: self.journal.window(self.site) };
+            self.kept.lock().committed.insert(*batch, Arc::new(restored));
         }
         Ok(())
     }
@@ -215,14 +218,7 @@ impl<T: Data> Keeper for Records<T> {
             let written = if durable { Some(part.bytes()?) } else { None };
             Ok((Arc::new(part), written))
         })?;
-        let mut pieces = Vec::new();
-        let parts = mine.into_iter().zip(parts).map(|(partition, (part, written))| {
-            let piece = |bytes| Piece { partition: partition as u32, of: of as u32, bytes };
-            pieces.extend(written.map(piece));
-            (partition, part)
-        });
-        newest.fill(parts);
-        self.journal.run(time, pieces);
+        newest.fill(self.journal.ran(time, mine, of, parts));
         self.kept.lock().done = Some(time);
         Ok(true)
     }
@@ -241,8 +237,6 @@ impl<T: Data> Keeper for Records<T> {
     }
 
     fn base(&self, wanted: &BaseWanted<'_>) -> Result<Option<BaseJob>> {
-        let span = self.span()?;
-        let next = wanted.batch.plus(self.parent.slide());
-        Ok(self.journal.base(wanted, span.before(span.due(next)), self.settings.length.as_duration()))
+        self.journal.base(wanted, self.settings, &self.parent)
     }
 }

@@ -220,7 +220,8 @@ pub(super) static ROWS: &[Row] = &[
         kind: Kind::Choice(&["refuse", "accept"]),
         default: "refuse",
         meaning: "What happens at a start whose operators are not those that the checkpoint has state of: `refuse` is an error that \
-                  names both, `accept` begins anew what is not found, and drops what nobody asks for.",
+                  names both, `accept` begins anew what is not found, drops what nobody asks for, and takes types of keys and \
+                  states under other names as those that were written.",
         reason: "A name that was changed by accident should not cost the state behind it.",
     },
     Row {
