@@ -1,5 +1,6 @@
 //! An operator driven by hand, against a plain map: batches, failed tries, batches given up, and restarts.
 
+mod reader;
 mod update;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,9 @@ use super::super::{DStream, Graph};
 use crate::context::StreamingContext;
 use crate::rdd::Rdd;
 use crate::runtime::Site;
-use crate::state::{Delta, MemoryState, Shape, StateBackend, StateBase, StateOpening, StateSpec, StateStore};
+use crate::state::{
+    Changes, Codec, Delta, MemoryState, Shape, StateBackend, StateBase, StateOpening, StateSpec, StateStore,
+};
 use crate::storage::{MemoryStorage, Storage};
 use crate::testing::local;
 use crate::words::{BatchTime, Result};
@@ -46,6 +49,18 @@ pub(super) struct Written {
 }
 
 impl Written {
+    /// What the batch of this number, from 0, has written down of states without a time, by key.
+    fn changes(&self, batch: usize) -> Vec<(u8, Option<i64>)> {
+        let mut all = Vec::new();
+        for delta in &self.deltas[batch].1 {
+            let changes = Changes::from_bytes(delta.bytes.clone(), "delta").unwrap();
+            let state = |bytes| Codec::<i64>::default().decode(bytes).unwrap().0;
+            all.extend(changes.iter().map(|change| (change.key[0], change.value.map(state))));
+        }
+        all.sort_unstable();
+        all
+    }
+
     /// The new bases take the place of what there was of their groups.
     fn put(&mut self, new: &[StateBase]) {
         for new in new {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use proptest::prelude::*;
 
 use super::super::super::DStream;
+use super::super::reader::{Query, StateReader};
 use super::{Behind, Records, Then, Written, batches, millis, start};
 use crate::state::{MemoryState, StateBackend, StateSpec};
 use crate::storage::{MemoryStorage, Storage};
@@ -93,12 +94,44 @@ fn only_what_has_changed_is_written_down() {
         run.run(millis(number)).unwrap();
         run.commit(millis(number), &mut written);
     }
-    let changes = |index: usize| -> usize {
-        let deltas = &written.deltas[index].1;
-        deltas
-            .iter()
-            .map(|delta| crate::state::Changes::from_bytes(delta.bytes.clone(), "x").unwrap().len())
-            .sum()
-    };
+    let changes = |index: usize| written.changes(index).len();
     assert_eq!([changes(0), changes(1), changes(2)], [100, 1, 0]);
+}
+
+#[test]
+fn a_function_of_all_keys_deletes_what_it_leaves_out_and_writes_only_what_it_changes_or_makes_up() {
+    let (backend, storage): (Arc<dyn StateBackend>, Arc<dyn Storage>) =
+        (Arc::new(MemoryState::new()), Arc::new(MemoryStorage::new()));
+    let inputs = [Some(vec![(1, 10), (2, 20), (3, 30), (4, 40)]), Some(vec![(2, 1), (4, 0), (9, 0)])];
+    // One partition, so that any key may be made up.
+    let draw = |pairs: &DStream<(u8, i64)>| {
+        let states = pairs.update_state_by_key_iter(StateSpec::new().num_partitions(1), |known| {
+            let kept = known.filter_map(|(key, new, sum)| match (key, sum) {
+                (3, Some(_)) | (9, None) => None,
+                (1, Some(sum)) if sum != 10 => panic!("the state of the batch before"),
+                _ => Some((key, sum.unwrap_or(0) + new.into_iter().sum::<i64>())),
+            });
+            let kept: Vec<_> = kept.collect();
+            let made_up = kept.iter().any(|(_, sum)| *sum == 21).then_some((7, 70));
+            kept.into_iter().chain(made_up).collect::<Vec<_>>()
+        });
+        (states.clone(), states)
+    };
+    let mut written = Written::default();
+    let run = start(&inputs, &backend, &storage, &written, draw).unwrap();
+    run.run(millis(1)).unwrap();
+    run.commit(millis(1), &mut written);
+    assert_eq!(written.changes(0), [(1, Some(10)), (2, Some(20)), (3, Some(30)), (4, Some(40))]);
+
+    let (_, states) = run.run(millis(2)).unwrap();
+    run.commit(millis(2), &mut written);
+
+    // 1 and 4 are as they were, and of 9 there was never a state.
+    assert_eq!(written.changes(1), [(2, Some(21)), (3, None), (7, Some(70))]);
+    assert_eq!(states, [(1, 10), (2, 21), (4, 40), (7, 70)]);
+    let again = start(&[], &backend, &storage, &written, draw).unwrap();
+    let query = again.keeper.query().unwrap().downcast::<Query>().unwrap();
+    let reader = query.reader.downcast_ref::<StateReader<u8, i64>>().unwrap();
+    let (_, found) = reader.get(&[1, 2, 3, 4, 7, 9]).unwrap();
+    assert_eq!(found, [Some(10), Some(21), None, Some(40), Some(70), None]);
 }
