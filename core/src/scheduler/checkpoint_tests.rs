@@ -1,5 +1,6 @@
 //! Tests of what outlives a run, with an operator that only adds up.
 
+mod failing;
 mod sums;
 
 use std::sync::Arc;

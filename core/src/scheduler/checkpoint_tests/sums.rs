@@ -24,6 +24,8 @@ pub(super) struct Sums {
     pub(super) version: AtomicU32,
     /// Bases fail while it is set.
     pub(super) bases_fail: Arc<AtomicBool>,
+    /// What was committed cannot be taken in while it is set.
+    pub(super) commit_fails: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -57,6 +59,7 @@ impl Sums {
             site: Site::new("sums", Location::caller()),
             version: AtomicU32::new(1),
             bases_fail: Arc::default(),
+            commit_fails: AtomicBool::new(false),
             state: Mutex::default(),
         });
         ssc.graph().keep(move || Some(uid.to_owned()), Arc::clone(&sums) as Arc<dyn Keeper>);
@@ -141,6 +144,9 @@ impl Keeper for Sums {
     }
 
     fn commit(&self, batch: BatchTime) -> Result<()> {
+        if self.commit_fails.load(Ordering::Relaxed) {
+            return Err(Error::new("the store is broken"));
+        }
         let mut guard = self.state.lock();
         let state = &mut *guard;
         for (partition, adds) in std::mem::take(&mut state.pending) {
