@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use tidemill::{Error, Result, StateBackend, StateOpening, StateStore};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::database::{Database, Mark};
-use crate::error::io_failed;
+use crate::error::{failed as failed_to, io_failed};
 use crate::options::Memory;
 use crate::restore;
 use crate::store::Store;
@@ -165,8 +166,7 @@ struct Place {
     unfinished: PathBuf,
     /// The folder above, of all members and ledgers.
     operator: PathBuf,
-    /// How the names of folders of these groups start, whatever the ledger.
-    groups: String,
+    groups: Range<u8>,
 }
 
 /// The part of a folder's name that is for people; what makes it the only one is behind it.
@@ -178,26 +178,29 @@ impl Place {
         let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
         let readable: String = uid.chars().take(READABLE_CHARS_MAX).map(plain).collect();
         let operator = folder.join(format!("{readable}-{:016x}", xxh3_64(uid.as_bytes())));
-        let groups = format!("groups-{:03}-{:03}-", opening.groups.start, opening.groups.end);
-        let folder = operator.join(format!("{groups}{:016x}", xxh3_64(opening.ledger.as_bytes())));
+        let groups = opening.groups.clone();
+        let ledger = xxh3_64(opening.ledger.as_bytes());
+        let folder = operator.join(format!("groups-{:03}-{:03}-{ledger:016x}", groups.start, groups.end));
         Self { database: folder.join("db"), unfinished: folder.join("db.new"), folder, operator, groups }
     }
 
-    /// Removes databases of the same groups of other ledgers: the job has begun anew since. One that is in use stays.
-    fn remove_other_ledgers(&self) -> Result<()> {
+    /// Removes databases that have some of these groups and are of another ledger, as the job has begun anew since, or of other
+    /// groups too, as there was another number of members: the members of one run have no group in common, so it is none of
+    /// theirs. One that is in use stays; so does one that another member is removing.
+    fn remove_outdated(&self) -> Result<()> {
         let failed = |source| io_failed("use the folder", &self.operator, source);
         for entry in fs::read_dir(&self.operator).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if path == self.folder || !name.starts_with(&self.groups) {
+            let groups = path.file_name().and_then(|name| groups_of(name.to_str()?));
+            let shares = groups.is_some_and(|of| of.start < self.groups.end && self.groups.start < of.end);
+            if path == self.folder || !shares {
                 continue;
             }
             // RocksDB's own way looks whether somebody has it open.
-            match DB::destroy(&Options::default(), path.join("db")) {
-                Ok(()) => restore::remove(&path)?,
-                Err(error) => {
-                    tracing::debug!(path = %path.display(), %error, "the state of another ledger stays");
-                }
+            let gone = DB::destroy(&Options::default(), path.join("db"))
+                .map_err(|source| failed_to("remove", &path, source));
+            if let Err(error) = gone.and_then(|()| restore::remove(&path)) {
+                tracing::debug!(path = %path.display(), %error, "the state of another ledger or member stays");
             }
         }
         Ok(())
@@ -214,6 +217,12 @@ impl Place {
                 restore::remove(&path)?;
             }
         }
-        self.remove_other_ledgers()
+        self.remove_outdated()
     }
+}
+
+/// The groups in the name of a database's folder.
+fn groups_of(name: &str) -> Option<Range<u8>> {
+    let mut parts = name.strip_prefix("groups-")?.split('-');
+    Some(parts.next()?.parse().ok()?..parts.next()?.parse().ok()?)
 }

@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use tidemill::{Error, MemoryStorage, StateBackend as _, StateBase, StateOpening};
@@ -130,7 +131,52 @@ fn members_share_a_folder_and_other_members_begin_from_bases() {
     assert_eq!(entries, [b"low".to_vec(), b"high".to_vec()]);
     drop(middle);
     assert_eq!(scanned(&*member(0..60, &bases)).len(), 0, "nothing of the other groups is left");
-    assert_eq!(scanned(&*member(0..64, &[])).len(), 1, "the first member's own files are still good");
+    assert_eq!(scanned(&*member(0..64, &[])).len(), 0, "the first member's own files are gone");
+}
+
+#[test]
+fn databases_of_another_number_of_members_go_unless_somebody_has_them_open() {
+    let (folder, storage) = (tempfile::tempdir().unwrap(), MemoryStorage::new());
+    let member = |ledger, groups: Range<u8>| {
+        let opened = Opened {
+            folder: folder.path(),
+            ledger,
+            groups,
+            committed: Some(9),
+            storage: &storage,
+            bases: &[],
+        };
+        opened.store()
+    };
+    let there = || {
+        let mut groups: Vec<String> = databases(folder.path())
+            .iter()
+            .map(|path| path.parent().unwrap().file_name().unwrap().to_str().unwrap()[..14].to_owned())
+            .collect();
+        groups.sort();
+        groups
+    };
+    let [low, middle, high] = [0..43, 43..86, 86..128].map(|groups| member("job-1", groups));
+    assert_eq!(there(), ["groups-000-043", "groups-043-086", "groups-086-128"], "of one run");
+    middle.apply(batch(1), changes(&[(50, "ebb", Some("kept"))])).unwrap();
+    drop((low, high));
+
+    let halves = [0..64, 64..128].map(|groups| member("job-1", groups));
+    assert_eq!(there(), ["groups-000-064", "groups-043-086", "groups-064-128"], "one is in use");
+    assert_eq!(scanned(&*middle).len(), 1);
+    drop(middle);
+
+    drop(halves);
+    drop(member("job-1", 0..64));
+    assert_eq!(there(), ["groups-000-064", "groups-064-128"], "the other member starts later");
+    let alone = member("job-2", ALL);
+    assert_eq!(there(), ["groups-000-128"], "whatever the ledger");
+    drop(alone);
+    // What is no database of ours is nobody's to remove.
+    let beside = databases(folder.path())[0].parent().unwrap().with_file_name("groups-of-people");
+    fs::create_dir(&beside).unwrap();
+    drop(member("job-2", 0..64));
+    assert!(beside.is_dir());
 }
 
 #[test]
