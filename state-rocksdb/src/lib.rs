@@ -26,7 +26,8 @@
 //! Below the folder there is one for each operator, and in it one for each range of key groups: `db` is the database. Keys are
 //! the number of the group and the encoded key, so a group lies together. Behind them stands a mark, written in the same write
 //! as each batch: the ledger, the operator, the groups, and the last batch. RocksDB's own log is off for states, since the
-//! ledger is their log.
+//! ledger is their log. What another number of members, or another ledger, has left there of the same groups goes when a database
+//! is opened, unless it is in use.
 //!
 //! # Bases
 //! A base of a whole store is a checkpoint of RocksDB: files are linked beside the database, and those that no earlier base
