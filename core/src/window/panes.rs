@@ -62,6 +62,8 @@ pub(crate) struct Panes<V, S: Shelf<V>> {
     adding: Option<(BatchTime, Pane<V>, usize)>,
     hand: Option<(BatchTime, Pane<V>, usize)>,
     leaving: Option<(Pane<V>, usize)>,
+    // One that left, empty, so that the next one needs no new memory.
+    spare: Pane<V>,
 }
 
 impl<V: Clone, S: Shelf<V>> Panes<V, S> {
@@ -81,6 +83,7 @@ impl<V: Clone, S: Shelf<V>> Panes<V, S> {
             adding: None,
             hand: None,
             leaving: None,
+            spare: Pane::default(),
         }
     }
 
@@ -113,6 +116,11 @@ impl<V: Clone, S: Shelf<V>> Panes<V, S> {
     /// As [`push`](Self::push).
     pub(crate) fn settle(&mut self, f: &impl Fn(V, V) -> V) -> Result<()> {
         if self.adding.is_some() { self.add(f) } else { Ok(()) }
+    }
+
+    /// An empty pane for the next [`push`](Self::push), with the room of one that left where there is one.
+    pub(crate) fn spare(&mut self) -> Pane<V> {
+        std::mem::take(&mut self.spare)
     }
 
     /// Adds the pane that ends at `end`, the newest, and turns a few over.
@@ -196,7 +204,11 @@ impl<V: Clone, S: Shelf<V>> Panes<V, S> {
                     *at += 1;
                     released(*number);
                 }
-                self.leaving = None;
+            }
+            if let Some((mut left, _)) = self.leaving.take() {
+                left.numbers.clear();
+                left.values.clear();
+                self.spare = left;
             }
             if self.oldest().is_none_or(|oldest| oldest > until) {
                 return Ok(());
@@ -228,8 +240,12 @@ impl<V: Clone, S: Shelf<V>> Panes<V, S> {
         std::mem::swap(&mut self.front, &mut self.turned);
         std::mem::swap(&mut self.middle, &mut self.back);
         self.back.fill_with(|| None);
-        self.ready = std::mem::take(&mut self.done);
-        self.waiting = std::mem::take(&mut self.fresh);
+        // What these are swapped with is empty, and has the room that is needed next time.
+        std::mem::swap(&mut self.ready, &mut self.done);
+        std::mem::swap(&mut self.waiting, &mut self.fresh);
+        // As many are to be turned over, and about as many to come: no slide on the way has to make room.
+        self.done.reserve(self.waiting.len());
+        self.fresh.reserve(self.waiting.len());
     }
 }
 

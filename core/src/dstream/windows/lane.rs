@@ -2,7 +2,7 @@
 
 use crate::data::{Key, Wire};
 use crate::rdd::{Pair, decode_counted};
-use crate::window::{Pane, Panes, Slots, Span};
+use crate::window::{Panes, Slots, Span};
 use crate::words::{BatchTime, Error, Result};
 
 use super::shelf::PaneShelf;
@@ -166,15 +166,31 @@ impl<K: Key, V: Wire> Lane<K, V> {
         self.panes.leave(until, f, &mut |number| slots.release(number))?;
         let Some(end) = self.open_end.filter(|end| *end < span.pane_end(time)) else { return Ok(()) };
         self.open_end = None;
-        let numbers = std::mem::take(&mut self.in_open);
+        // In a window that is full, panes only hand their room on: new memory may cost more than all else of a slide.
+        let mut pane = self.panes.spare();
+        std::mem::swap(&mut self.in_open, &mut pane.numbers);
+        let keys = pane.numbers.len();
+        fit(&mut pane.numbers, keys);
+        fit(&mut pane.values, keys);
+        // The next one has about as many.
+        self.in_open.reserve_exact(keys + keys / 16);
         let open = &mut self.open;
-        let values = numbers.iter().map(|number| open.get_mut(*number as usize).and_then(Option::take));
-        let pane = Pane { values: values.collect(), numbers };
+        let values = pane.numbers.iter().map(|number| open.get_mut(*number as usize).and_then(Option::take));
+        pane.values.extend(values);
         if end > until {
             return self.panes.push(end, pane, f);
         }
         pane.numbers.iter().for_each(|number| self.slots.release(*number));
         Ok(())
+    }
+}
+
+/// Room for `entries`, and for not many more: a pane with few keys is not to keep the room of one that had many.
+fn fit<T>(list: &mut Vec<T>, entries: usize) {
+    if list.capacity() / 2 > entries {
+        list.shrink_to(entries);
+    } else {
+        list.reserve_exact(entries.saturating_sub(list.len()));
     }
 }
 
@@ -216,6 +232,17 @@ mod tests {
             }
             let numbers = lane.slots.len();
             assert!(numbers <= 20, "{numbers} numbers for keys, length {length}, slide {slide}");
+        }
+    }
+
+    #[test]
+    fn a_pane_with_few_keys_does_not_keep_the_room_of_one_that_had_many() {
+        let mut list = Vec::with_capacity(1000);
+        for (entries, room) in [(600, 500..=1000), (20, 20..=40), (21, 21..=42), (0, 0..=1), (50, 50..=50)] {
+            list.resize(entries.min(list.capacity()), 0u32);
+            fit(&mut list, entries);
+            assert!(room.contains(&list.capacity()), "{entries} entries: {}", list.capacity());
+            list.clear();
         }
     }
 }

@@ -144,3 +144,28 @@ fn no_slide_does_the_work_of_many_and_a_long_window_costs_no_more_than_a_short_o
         assert!(worst <= 3 * median, "{full} panes: {worst} beside {median}");
     }
 }
+
+#[test]
+fn a_window_that_is_full_needs_no_new_memory() {
+    let (full, keys) = (7u64, 10u32);
+    let f = |a: u64, b: u64| a + b;
+    let mut panes: Panes<u64, Held> = Panes::new(full as usize, Held);
+    panes.grow(keys as usize);
+    let mut places = Vec::new();
+    for now in 1..=200u64 {
+        panes.leave(at(now.saturating_sub(full)), &f, &mut |_| ()).unwrap();
+        let mut pane = panes.spare();
+        assert!(pane.numbers.is_empty() && pane.values.is_empty(), "slide {now}");
+        if now > full {
+            let room = pane.numbers.capacity().min(pane.values.capacity());
+            assert!(room >= keys as usize, "slide {now}: room for {room}");
+        }
+        pane.numbers.extend(0..keys);
+        pane.values.resize(keys as usize, Some(1));
+        panes.push(at(now), pane, &f).unwrap();
+        let Panes { ready, waiting, done, fresh, .. } = &panes;
+        places.push([ready, waiting, done, fresh].map(|places| places.capacity()).iter().sum::<usize>());
+    }
+    let settled = places.split_off(4 * full as usize);
+    assert!(settled.iter().all(|places| *places == settled[0]), "{settled:?} behind {places:?}");
+}
