@@ -3,6 +3,9 @@
 //! A key group is a table of two generations. What is read or written comes into the young one; when that is full it becomes
 //! the old one, and what was in the old one and was not touched since is forgotten. So an entry costs no links and no clock,
 //! and what is touched in every batch stays.
+//!
+//! What a batch writes is only put beside the tables, and taken in when their group is asked next: that is in the tasks of the
+//! next batch, which work side by side, while all wait for who writes a batch.
 
 use std::hash::BuildHasher as _;
 use std::ops::Range;
@@ -61,7 +64,25 @@ impl Hot {
         let mut table = table.lock();
         // Stores come and go, so it is asked each time.
         table.generation_bytes = self.share.generation_bytes();
+        table.take_in();
         Some(act(&mut table))
+    }
+
+    /// Keeps what a batch writes in a group; `None` is a key that it removes. No more than one batch waits to be taken in.
+    pub(crate) fn write<'a>(
+        &self,
+        group: u8,
+        changes: impl ExactSizeIterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+    ) {
+        self.with(group, |table| {
+            let Written { bytes, lengths } = &mut table.written;
+            lengths.reserve(changes.len());
+            for (key, value) in changes {
+                bytes.extend_from_slice(key);
+                bytes.extend_from_slice(value.unwrap_or_default());
+                lengths.push((key.len(), value.map(<[u8]>::len)));
+            }
+        });
     }
 }
 
@@ -77,6 +98,15 @@ pub(crate) struct Table {
     young: Generation,
     old: Generation,
     generation_bytes: usize,
+    written: Written,
+}
+
+/// What a batch wrote and is not in the generations yet, in its order.
+#[derive(Default)]
+struct Written {
+    bytes: Vec<u8>,
+    /// Of each key, and of its value unless it was removed.
+    lengths: Vec<(usize, Option<usize>)>,
 }
 
 impl Table {
@@ -92,6 +122,27 @@ impl Table {
         self.turn();
         let generation = if self.young.slot(hash, key).is_some() { &self.young } else { &self.old };
         generation.bytes.get(generation.slot(hash, key)?.value())
+    }
+
+    fn take_in(&mut self) {
+        let mut written = std::mem::take(&mut self.written);
+        let mut rest = written.bytes.as_slice();
+        for (key_bytes, value_bytes) in written.lengths.drain(..) {
+            // Invariant: the bytes are as many as the lengths say.
+            let Some(key) = rest.split_off(..key_bytes) else { break };
+            match value_bytes {
+                Some(value_bytes) => match rest.split_off(..value_bytes) {
+                    Some(value) => self.set(key, value),
+                    None => break,
+                },
+                None => self.remove(key),
+            }
+        }
+        // Its memory is used again, but for what an unusually large batch left.
+        if written.bytes.capacity() + written.lengths.capacity() * SLOT_BYTES <= self.generation_bytes {
+            written.bytes.clear();
+            self.written = written;
+        }
     }
 
     /// Keeps an entry.
@@ -252,6 +303,38 @@ mod tests {
         set(&hot, "key", &"large".repeat(1000));
 
         assert_eq!(get(&hot, "key"), None);
+    }
+
+    #[test]
+    fn what_a_batch_wrote_is_what_is_found_next() {
+        let (hot, _) = hot(10_000);
+        let write = |changes: &[(&str, Option<&str>)]| {
+            hot.write(3, changes.iter().map(|(key, value)| (key.as_bytes(), value.map(str::as_bytes))));
+        };
+        set(&hot, "read", "before");
+        write(&[("read", Some("first")), ("gone", Some("first")), ("empty", Some(""))]);
+        write(&[("gone", None), ("twice", Some("first")), ("twice", Some("second"))]);
+        set(&hot, "gone-too", "before");
+        write(&[("gone-too", None), ("never", None)]);
+
+        assert_eq!(get(&hot, "read").as_deref(), Some("first"));
+        assert_eq!(get(&hot, "twice").as_deref(), Some("second"));
+        assert_eq!(get(&hot, "empty").as_deref(), Some(""));
+        for key in ["gone", "gone-too", "never"] {
+            assert_eq!(get(&hot, key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn one_batch_at_most_waits_to_be_taken_in() {
+        let (hot, _) = hot(10_000);
+        let waiting = || hot.tables[0].lock().written.bytes.len();
+        for _ in 0..50 {
+            hot.write(3, [(&b"key"[..], Some(&b"value"[..]))].into_iter());
+            assert_eq!(waiting(), 8);
+        }
+        assert_eq!(get(&hot, "key").as_deref(), Some("value"));
+        assert_eq!(waiting(), 0);
     }
 
     #[test]

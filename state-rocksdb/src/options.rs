@@ -92,7 +92,8 @@ impl Memory {
         // A file is an object of a base, and what changes in it uploads all of it.
         options.set_target_file_size_base(16 << 20);
         // A key that is not in the write buffer costs a look at a filter and no search.
-        options.set_memtable_prefix_bloom_ratio(0.1);
+        // About ten bits for each of the smallest entries: more of them cost a write more than they save.
+        options.set_memtable_prefix_bloom_ratio(0.02);
         options.set_memtable_whole_key_filtering(true);
         options
     }

@@ -151,7 +151,9 @@ impl StateStore for Store {
             changes.sort_unstable_by(|(a, (key, _)), (b, (other, _))| key.cmp(other).then(a.cmp(b)));
         });
         let mark = Mark { applied: Some(batch), ..now.mark.clone() };
-        let mut write = WriteBatch::default();
+        // An entry takes a few bytes more there.
+        let bytes = |changes: &Changes| changes.as_bytes().len() + changes.len() * ENTRY_BYTES;
+        let mut write = WriteBatch::with_capacity_bytes(delta.iter().map(bytes).sum());
         by_group.each(|group, changes| {
             add(&mut write, group, changes.iter().map(|(_, change)| *change));
         });
@@ -162,14 +164,7 @@ impl StateStore for Store {
         let _writing = self.writing.write();
         self.database.write_batch(write)?;
         by_group.each(|group, changes| {
-            self.hot.with(group, |table| {
-                for (_, (key, value)) in changes {
-                    match value {
-                        Some(value) => table.set(key, value),
-                        None => table.remove(key),
-                    }
-                }
-            });
+            self.hot.write(group, changes.iter().map(|(_, change)| *change));
         });
         now.mark = mark;
         Ok(())
@@ -179,6 +174,9 @@ impl StateStore for Store {
         Ok(Arc::new(self.freeze()))
     }
 }
+
+/// What an entry takes in a write beside what it takes among changes, about.
+const ENTRY_BYTES: usize = 4;
 
 /// Things of a batch with their numbers, sorted out by key group.
 struct ByGroup<T> {

@@ -20,6 +20,10 @@ impl<K: Key, S: Wire> States<'_, K, S> {
 
     /// The slot of a key whose state is in the store, if it has one.
     pub(super) fn find_stored(&mut self, store: &dyn StateStore, group: KeyGroup, key: &K) -> Result<Slot> {
+        // Most were looked up together with others before.
+        if let Some(slot) = self.overlay.find_own(key) {
+            return Ok(slot);
+        }
         let mut wanted = Wanted::default();
         wanted.add(self, group, key)?;
         wanted.read(self, store)?;
