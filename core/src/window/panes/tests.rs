@@ -164,7 +164,7 @@ fn a_window_that_is_full_needs_no_new_memory() {
         pane.values.resize(keys as usize, Some(1));
         panes.push(at(now), pane, &f).unwrap();
         let Panes { ready, waiting, done, fresh, .. } = &panes;
-        places.push([ready, waiting, done, fresh].map(|places| places.capacity()).iter().sum::<usize>());
+        places.push([ready, waiting, done, fresh].map(VecDeque::capacity).iter().sum::<usize>());
     }
     let settled = places.split_off(4 * full as usize);
     assert!(settled.iter().all(|places| *places == settled[0]), "{settled:?} behind {places:?}");
