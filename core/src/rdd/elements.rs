@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use super::node::Pull;
-use crate::data::Data;
+use crate::data::{Chunk, Data};
 use crate::runtime::TaskContext;
 use crate::words::{Error, Result};
 
@@ -16,8 +16,8 @@ use crate::words::{Error, Result};
 /// what it made of the first part is never used.
 pub struct Elements<T> {
     up: Pull<T>,
-    // What is left of the last chunk, reversed: taken from its end.
-    left: Vec<T>,
+    // What is left of the last chunk.
+    left: std::vec::IntoIter<T>,
     failure: Failure,
     ended: bool,
 }
@@ -44,7 +44,7 @@ impl Failure {
 impl<T> Elements<T> {
     pub(crate) fn new(up: Pull<T>) -> (Self, Failure) {
         let failure = Failure::default();
-        (Self { up, left: Vec::new(), failure: failure.clone(), ended: false }, failure)
+        (Self { up, left: Vec::new().into_iter(), failure: failure.clone(), ended: false }, failure)
     }
 }
 
@@ -55,28 +55,55 @@ impl<T> Elements<T> {
     }
 }
 
-impl<T: Data> Iterator for Elements<T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        loop {
-            if let Some(element) = self.left.pop() {
-                return Some(element);
-            }
-            if self.ended {
-                return None;
-            }
+impl<T: Data> Elements<T> {
+    /// Takes in the next chunk that has something; at the end nothing is left.
+    #[inline(never)]
+    fn refill(&mut self) {
+        while self.left.len() == 0 && !self.ended {
             match self.up.next() {
-                // Mostly an exchange of two lists: the producer gets back what is used up here.
-                Ok(Some(chunk)) => chunk.append_to(&mut self.left),
+                Ok(Some(Chunk::Ref(lent))) => self.left = lent.to_vec().into_iter(),
+                // The producer gets a list for as many: both are asked for at once, and not while they are filled.
+                Ok(Some(Chunk::Own(list))) => {
+                    let room = Vec::with_capacity(list.len());
+                    self.left = std::mem::replace(list, room).into_iter();
+                }
                 Ok(None) => self.ended = true,
                 Err(error) => {
                     self.ended = true;
                     self.failure.0.set(Some(error));
                 }
             }
-            self.left.reverse();
         }
+    }
+}
+
+impl<T: Data> Iterator for Elements<T> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        if self.left.len() == 0 {
+            self.refill();
+        }
+        self.left.next()
+    }
+
+    /// Faster than one by one: what an operator before lends is read where it lies. `for_each`, `sum` and their like go this
+    /// way too.
+    fn fold<B, F: FnMut(B, T) -> B>(mut self, init: B, mut f: F) -> B {
+        let mut folded = std::mem::take(&mut self.left).fold(init, &mut f);
+        while !self.ended {
+            match self.up.next() {
+                Ok(Some(Chunk::Ref(lent))) => folded = lent.iter().cloned().fold(folded, &mut f),
+                Ok(Some(Chunk::Own(list))) => folded = list.drain(..).fold(folded, &mut f),
+                Ok(None) => self.ended = true,
+                Err(error) => {
+                    self.ended = true;
+                    self.failure.0.set(Some(error));
+                }
+            }
+        }
+        folded
     }
 
     /// Counts without making the elements, as far as the operators before can.
