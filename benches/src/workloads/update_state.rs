@@ -44,7 +44,7 @@ fn entry(args: &EntryArgs) -> Result<Measured> {
         // The whole state is the output of the batch, and is written out; as in the limit, the list need not grow.
         let parts = counts.map_partitions(move |counts| {
             let mut all: Vec<(u64, u64)> = Vec::with_capacity(room);
-            all.extend(counts);
+            counts.for_each(|count| all.push(count));
             [all.len() as u64]
         });
         output.store(parts.collect()?.into_iter().sum(), Ordering::Relaxed);

@@ -52,6 +52,11 @@ impl Changes {
         Self::default()
     }
 
+    /// No changes, and room for so many bytes.
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), count: 0 }
+    }
+
     /// Sets the state of a key.
     pub fn put(&mut self, group: KeyGroup, key: &[u8], value: &[u8]) {
         self.head(group, key);

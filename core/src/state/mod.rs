@@ -20,7 +20,7 @@ pub(crate) use self::codec::Codec;
 pub(crate) use self::kept::{Delta, Shape, short_name};
 pub use self::lookup::{Keys, ScanCursor, Values};
 pub use self::memory::MemoryState;
-pub(crate) use self::memory::{BaseFrom, read_base, write_group};
+pub(crate) use self::memory::{BaseFrom, read_base, write_groups};
 pub use self::spec::StateSpec;
 pub use self::store::{StateBackend, StateBase, StateOpening, StateStore, StateView};
 pub(crate) use self::value::Outcome;

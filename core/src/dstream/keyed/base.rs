@@ -1,7 +1,7 @@
 //! The states of one operator on this member, between batches and while one runs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -30,6 +30,7 @@ pub(super) struct Opened<K, S> {
     pub(super) saving: Saving,
     // Overlays of batches before: memory that need not be asked for again.
     spare: Mutex<Vec<Overlay<K, S>>>,
+    room: AtomicUsize,
     // What the batch that runs has changed.
     pending: Mutex<Option<Pending<K, S>>>,
     // Whether no batch was committed yet, in this run and in those before.
@@ -48,8 +49,15 @@ pub(super) type Parts<K, S> = Vec<Option<Part<K, S>>>;
 
 struct Pending<K, S> {
     batch: BatchTime,
-    // By partition.
-    parts: Vec<(usize, Arc<Changed<K, S>>)>,
+    parts: Vec<PendingPart<K, S>>,
+}
+
+/// What a batch has changed in one partition.
+struct PendingPart<K, S> {
+    partition: usize,
+    changed: Arc<Changed<K, S>>,
+    // The changes as they are written down; none where nobody wants them.
+    written: Changes,
 }
 
 impl<K: Key, S: Wire> Opened<K, S> {
@@ -80,6 +88,7 @@ impl<K: Key, S: Wire> Opened<K, S> {
             store,
             saving: Saving::default(),
             spare: Mutex::default(),
+            room: AtomicUsize::new(0),
             pending: Mutex::new(None),
             is_new: AtomicBool::new(opening.found.is_none()),
         })
@@ -93,6 +102,11 @@ impl<K: Key, S: Wire> Opened<K, S> {
     /// Whether changes are written down: for the ledger, or for the store.
     pub(super) fn writes(&self) -> bool {
         self.durable || self.store.is_some()
+    }
+
+    /// What a task of the last batch has written down, and a little more: the next one will need about as much.
+    pub(super) fn room(&self) -> usize {
+        self.room.load(Ordering::Relaxed)
     }
 
     /// The last batch whose changes are states.
@@ -118,7 +132,15 @@ impl<K: Key, S: Wire> Opened<K, S> {
     }
 
     /// Notes what a batch has changed; nothing of it counts before the commit.
-    pub(super) fn set_pending(&self, batch: BatchTime, parts: Vec<(usize, Arc<Changed<K, S>>)>) {
+    pub(super) fn set_pending(&self, batch: BatchTime, parts: Vec<(usize, Changed<K, S>)>) {
+        let mut most = 0;
+        let part = |(partition, mut changed): (usize, Changed<K, S>)| {
+            let written = std::mem::take(&mut changed.written);
+            most = most.max(written.as_bytes().len());
+            PendingPart { partition, changed: Arc::new(changed), written }
+        };
+        let parts = parts.into_iter().map(part).collect();
+        self.room.store(most + most / 8, Ordering::Relaxed);
         *self.pending.lock() = Some(Pending { batch, parts });
     }
 
@@ -126,20 +148,29 @@ impl<K: Key, S: Wire> Opened<K, S> {
     pub(super) fn pending(&self, batch: BatchTime, partition: usize) -> Option<Arc<Changed<K, S>>> {
         let pending = self.pending.lock();
         let of_batch = pending.as_ref().filter(|pending| pending.batch == batch)?;
-        of_batch.parts.iter().find(|(of, _)| *of == partition).map(|(_, changed)| Arc::clone(changed))
+        let part = of_batch.parts.iter().find(|part| part.partition == partition);
+        part.map(|part| Arc::clone(&part.changed))
     }
 
-    /// What a batch has changed, as it is written down.
+    /// What a batch has changed, as it is written down; where nobody else needs the bytes they are given away, once.
     pub(super) fn written(&self, batch: BatchTime) -> Vec<Delta> {
-        let pending = self.pending.lock();
-        let of_batch = pending.as_ref().filter(|pending| pending.batch == batch);
-        let parts = of_batch.map_or(&[][..], |pending| &pending.parts);
-        let written = parts.iter().filter_map(|(partition, changed)| {
-            let written = changed.written.as_ref().filter(|written| !written.is_empty())?;
-            self.saving.note(written);
-            Some(Delta { partition: *partition as u32, bytes: written.as_bytes().to_vec() })
-        });
-        written.collect()
+        let mut pending = self.pending.lock();
+        let Some(pending) = pending.as_mut().filter(|pending| pending.batch == batch) else {
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        for part in &mut pending.parts {
+            if part.written.is_empty() {
+                continue;
+            }
+            self.saving.note(&part.written);
+            let bytes = match &self.store {
+                Some(_) => part.written.as_bytes().to_vec(),
+                None => std::mem::take(&mut part.written).into_bytes(),
+            };
+            all.push(Delta { partition: part.partition as u32, bytes });
+        }
+        all
     }
 
     /// What a batch has changed is forgotten.
@@ -152,14 +183,14 @@ impl<K: Key, S: Wire> Opened<K, S> {
         let pending = self.pending.lock().take_if(|pending| pending.batch == batch);
         let Some(pending) = pending else { return Ok(()) };
         self.is_new.store(false, Ordering::Relaxed);
-        let mut changes: Vec<(usize, Changed<K, S>)> = pending
-            .parts
-            .into_iter()
-            .map(|(partition, changed)| (partition, Arc::unwrap_or_clone(changed)))
-            .collect();
+        let mut changes = Vec::with_capacity(pending.parts.len());
+        let mut written = Vec::new();
+        for part in pending.parts {
+            changes.push((part.partition, Arc::unwrap_or_clone(part.changed)));
+            written.push(part.written);
+        }
         if let Some(store) = &self.store {
-            let written = changes.iter_mut().filter_map(|(_, changed)| changed.written.take());
-            store.apply(batch, written.collect::<Vec<Changes>>())?;
+            store.apply(batch, written)?;
         }
         // Taken out, so that no lock is held while tasks run; who wants to read waits until they are back.
         let mut parts = self.base.wait(|base| base.parts.take());

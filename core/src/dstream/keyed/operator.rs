@@ -155,7 +155,7 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keyed<K, V, S, L> {
         let mut changed = Vec::new();
         for (partition, (out, change)) in mine.into_iter().zip(updated) {
             records[partition] = Some(Arc::new(out));
-            changed.push((partition, Arc::new(change)));
+            changed.push((partition, change));
         }
         opened.set_pending(output.time(), changed);
         Ok(records)
@@ -184,7 +184,7 @@ impl<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> Keyed<K, V, S, L> {
         }
         let mut out = Vec::new();
         self.plan.logic.run(&Now { batch: output.time(), task }, records, &mut states, &mut out)?;
-        Ok((out, states.finish(opened.writes())?))
+        Ok((out, states.finish(opened.writes().then(|| opened.room()))?))
     }
 
     /// The states that the user gave, by partition; none once a batch was committed.

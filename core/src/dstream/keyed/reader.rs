@@ -181,22 +181,19 @@ impl<K: Key, S: Wire> Readable<K, S> for Read<K, S> {
 fn table_chunks<K: Key, S: Wire>(
     mut tables: VecDeque<Arc<Group<K, S>>>,
 ) -> impl FnMut() -> Result<Option<Vec<(K, S)>>> + Send {
-    let mut place = 0;
+    let mut from = 0;
     move || {
-        let mut chunk = Vec::new();
-        while let Some(table) = tables.front()
-            && chunk.len() < CHUNK
-        {
-            if place as usize >= table.places() {
-                // Given back as soon as it is read.
-                tables.pop_front();
-                place = 0;
-                continue;
+        while let Some(table) = tables.front() {
+            let until = table.len().min(from + CHUNK);
+            if let Some(pairs) = table.pairs().get(from..until).filter(|pairs| !pairs.is_empty()) {
+                from = until;
+                return Ok(Some(pairs.to_vec()));
             }
-            chunk.extend(table.at(place).map(|entry| (entry.key.clone(), entry.state.clone())));
-            place += 1;
+            // Given back as soon as it is read.
+            tables.pop_front();
+            from = 0;
         }
-        Ok((!chunk.is_empty()).then_some(chunk))
+        Ok(None)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Bases: whole key groups, written in the background, a few at a time.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,7 +9,7 @@ use super::base::Opened;
 use super::stored::the_group;
 use crate::data::{Key, Wire};
 use crate::state::typed::{Group, Part};
-use crate::state::{Changes, Codec, StateBase, write_group};
+use crate::state::{Changes, Codec, StateBase, write_groups};
 use crate::storage::Storage;
 use crate::words::{BatchTime, Result};
 
@@ -26,6 +27,9 @@ pub(super) struct Saving {
 
 /// What an entry takes where nothing was written down yet.
 const ENTRY_BYTES: u64 = 32;
+
+/// An object of a base that has so much takes no further group: each is a few syncs, and all of it is in memory until then.
+const OBJECT_BYTES: usize = 4 << 20;
 
 impl Saving {
     /// Learns how long entries are.
@@ -93,7 +97,7 @@ impl<K: Key, S: Wire> Opened<K, S> {
     }
 }
 
-/// Writes the tables, one object each; those of neighbouring groups make one base.
+/// Writes the tables; those of neighbouring groups make one base, and share objects.
 fn write_tables<K: Key, S: Wire>(
     tables: Vec<Shared<K, S>>,
     applied: Option<BatchTime>,
@@ -103,24 +107,45 @@ fn write_tables<K: Key, S: Wire>(
 ) -> Result<Vec<StateBase>> {
     let mut bases: Vec<StateBase> = Vec::new();
     let (mut entries, mut key) = (Changes::new(), Vec::new());
+    // The groups whose entries are not written yet.
+    let mut open = 0..0;
     for (group, table) in tables {
-        entries.clear();
         let number = the_group(group)?;
-        for (_, entry) in table.iter() {
-            key.clear();
-            entry.key.encode(&mut key)?;
-            entries.put_with(number, &key, |out| codec.encode(&entry.state, entry.due, out))?;
-        }
-        // Given back before it is written: a batch that changes a shared table copies it.
-        drop(table);
         let follows = bases.last().is_some_and(|base| base.groups.end == group);
+        if !follows || entries.as_bytes().len() >= OBJECT_BYTES {
+            write_open(&mut bases, &mut open, &mut entries, storage, path)?;
+            open = group..group;
+        }
         if !follows {
             bases.push(StateBase { groups: group..group, applied, objects: Vec::new(), bytes: 0 });
         }
+        for (place, (of, state)) in (0..).zip(table.pairs()) {
+            key.clear();
+            of.encode(&mut key)?;
+            entries.put_with(number, &key, |out| codec.encode(state, table.due(place), out))?;
+        }
+        // Given back as soon as it is encoded: a batch that changes a shared table copies it.
+        drop(table);
+        open.end = group + 1;
         if let Some(base) = bases.last_mut() {
             base.groups.end = group + 1;
-            write_group(base, (group, &entries), storage, path)?;
         }
     }
+    write_open(&mut bases, &mut open, &mut entries, storage, path)?;
     Ok(bases)
+}
+
+/// Writes what is in `entries` as an object of the last base.
+fn write_open(
+    bases: &mut [StateBase],
+    open: &mut Range<u8>,
+    entries: &mut Changes,
+    storage: &dyn Storage,
+    path: &str,
+) -> Result<()> {
+    if let Some(base) = bases.last_mut() {
+        write_groups(base, (open.clone(), entries), storage, path)?;
+    }
+    entries.clear();
+    Ok(())
 }

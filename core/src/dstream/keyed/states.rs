@@ -2,7 +2,7 @@
 
 use crate::data::{Key, KeyGroup, Wire, detach};
 use crate::rdd::Grouped;
-use crate::state::typed::{Change, Due, Dues, Overlay, Part, Slot};
+use crate::state::typed::{Change, Due, Dues, Found, Overlay, Part, Slot, hash};
 use crate::state::{Changes, Codec, StateStore};
 use crate::words::{Error, Result};
 
@@ -27,7 +27,7 @@ pub(crate) struct States<'a, K, S> {
 pub(crate) struct Changed<K, S> {
     pub(crate) overlay: Overlay<K, S>,
     /// The changes as they are written down; none where nobody wants them.
-    pub(crate) written: Option<Changes>,
+    pub(crate) written: Changes,
     /// Up to where the index of times was opened: its slots are done with.
     pub(crate) opened: Option<u64>,
     /// What is new in the index of times.
@@ -64,20 +64,29 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
 
     /// Where the keys of `records` stand in their tables; nothing is touched by it.
     #[inline]
-    pub(super) fn look_up<V>(&self, records: &[Grouped<K, V>], found: &mut Vec<Option<u32>>) {
+    pub(super) fn look_up<V>(&self, records: &[Grouped<K, V>], found: &mut Vec<Option<Found>>) {
         found.clear();
+        // Each step waits for memory, and the processor waits for many at once only where nothing else is between them:
+        // so first where each key should stand, and then whether it does.
         found.extend(
-            records.iter().map(|record| self.part.group(record.group.index())?.find_key(&record.key)),
+            records.iter().map(|record| self.part.group(record.group.index())?.likely(hash(&record.key))),
         );
+        for (found, record) in found.iter_mut().zip(records) {
+            if let (Some(likely), Some(table)) = (&found, self.part.group(record.group.index()))
+                && !table.is_at(likely.place(), &record.key)
+            {
+                *found = table.find(hash(&record.key), &record.key);
+            }
+        }
     }
 
     /// As [`find`](Self::find), for a key that was [looked up](Self::look_up).
     #[inline]
-    pub(super) fn find_at(&mut self, found: Option<u32>, group: KeyGroup, key: &K) -> Result<Slot> {
-        if let Some(place) = found
-            && let Some(entry) = self.part.group(group.index()).and_then(|table| table.at(place))
+    pub(super) fn find_at(&mut self, found: Option<Found>, group: KeyGroup, key: &K) -> Result<Slot> {
+        if let Some(found) = found
+            && let Some(table) = self.part.group(group.index())
         {
-            return self.overlay.touch(group.index(), place, entry);
+            return self.overlay.touch(table, group.index(), found);
         }
         self.find(group, key)
     }
@@ -91,7 +100,7 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
     pub(crate) fn key(&self, slot: Slot) -> Option<&K> {
         let touched = self.overlay.get(slot)?;
         match touched.place() {
-            Some(place) => Some(&self.part.group(touched.group)?.at(place)?.key),
+            Some(place) => self.part.group(touched.group)?.at(place).map(|(key, _)| key),
             None => Some(&self.overlay.own(touched.own()?)?.key),
         }
     }
@@ -115,8 +124,8 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
             Change::Removed => None,
             Change::Nothing => match touched.place() {
                 Some(place) => {
-                    let entry = self.part.group(touched.group)?.at(place)?;
-                    Some((&entry.state, entry.due))
+                    let table = self.part.group(touched.group)?;
+                    Some((&table.at(place)?.1, table.due(place)))
                 }
                 None => self.overlay.own(touched.own()?)?.before.as_ref().map(|(state, due)| (state, *due)),
             },
@@ -195,7 +204,8 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
         }
     }
 
-    /// Calls `each` for every key that has a state and was not touched so far, and does to it what it says.
+    /// Calls `each` for every key that has a state and was not touched so far, and does to it what it says. No key is
+    /// looked up after this.
     ///
     /// # Errors
     /// The first of `each`; what a store fails with.
@@ -206,18 +216,26 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
         if let Some(store) = self.store {
             return self.walk_stored(store, each);
         }
+        let mut touched = self.overlay.in_order();
         for (group, table) in self.part.groups() {
-            for (place, entry) in table.iter() {
-                if self.overlay.of_entry(group, place, entry).is_some() {
-                    continue;
-                }
-                match each(&entry.key, &entry.state, entry.due)? {
-                    Change::Nothing => {}
-                    change => {
-                        let slot = self.overlay.touch(group, place, entry)?;
-                        self.change(slot, change);
+            let (pairs, mut from) = (table.pairs(), 0);
+            loop {
+                let next = touched.peek(group);
+                let until = next.map_or(pairs.len(), |(place, _)| place);
+                for (place, (key, state)) in (from..).zip(pairs.get(from..until).unwrap_or_default()) {
+                    match each(key, state, table.due(place as u32))? {
+                        Change::Nothing => {}
+                        change => {
+                            let slot = self.overlay.touch_last(group, place as u32)?;
+                            self.change(slot, change);
+                        }
                     }
                 }
+                if next.is_none() {
+                    break;
+                }
+                touched.advance();
+                from = until + 1;
             }
         }
         Ok(())
@@ -231,22 +249,17 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
         if let Some(store) = self.store {
             return self.touch_all_stored(store);
         }
-        for (group, table) in self.part.groups() {
-            for (place, entry) in table.iter() {
-                self.overlay.touch(group, place, entry)?;
-            }
-        }
-        Ok(())
+        self.part.groups().try_for_each(|(group, table)| self.overlay.touch_all(table, group))
     }
 
-    /// What was changed, once the logic is through; written down too where `durable`.
+    /// What was changed, once the logic is through; written down too where there is `room`, the bytes to begin with.
     ///
     /// # Errors
     /// [`Error::Wire`] where a key or a state cannot be written down.
-    pub(crate) fn finish(mut self, durable: bool) -> Result<Changed<K, S>> {
+    pub(crate) fn finish(mut self, room: Option<usize>) -> Result<Changed<K, S>> {
         let mut changed = Changed {
             overlay: Overlay::default(),
-            written: durable.then(Changes::new),
+            written: Changes::with_room(room.unwrap_or(0)),
             opened: self.opened,
             dues: self.part.dues().same_slots(),
             grown: 0,
@@ -265,8 +278,8 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
                 _ => {}
             }
             changed.grown += self.grown_by(slot);
-            if durable || has_due {
-                self.write(slot, &mut changed, &mut bytes)?;
+            if room.is_some() || has_due {
+                self.write(slot, room.is_some(), &mut changed, &mut bytes)?;
             }
         }
         changed.overlay = self.overlay;
@@ -278,8 +291,8 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
     fn bring_near(&self, first: Slot) {
         let next = self.overlay.touched().iter().skip(first.index()).take(BLOCK);
         let seen = next.fold(0, |seen: u64, touched| {
-            let entry = touched.place().and_then(|place| self.part.group(touched.group)?.at(place));
-            seen ^ entry.map_or(0, |entry| entry.due.millis().unwrap_or(0))
+            let pair = touched.place().and_then(|place| self.part.group(touched.group)?.at(place));
+            seen ^ pair.map_or(0, |(key, _)| hash(key))
         });
         std::hint::black_box(seen);
     }
@@ -313,11 +326,16 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
     }
 
     /// Writes the change of a key down, and when it is due, as far as anybody wants to know.
-    fn write(&self, slot: Slot, changed: &mut Changed<K, S>, bytes: &mut Vec<u8>) -> Result<()> {
+    fn write(
+        &self,
+        slot: Slot,
+        durable: bool,
+        changed: &mut Changed<K, S>,
+        bytes: &mut Vec<u8>,
+    ) -> Result<()> {
         let Some(touched) = self.overlay.get(slot) else { return Ok(()) };
         let (before, known) = if let Some(place) = touched.place() {
-            let entry = self.part.group(touched.group).and_then(|group| group.at(place));
-            (entry.map_or(Due::NEVER, |entry| entry.due), true)
+            (self.part.group(touched.group).map_or(Due::NEVER, |group| group.due(place)), true)
         } else {
             let own = touched.own().and_then(|own| self.overlay.own(own));
             let before = own.and_then(|own| own.before.as_ref()).map(|(_, due)| *due);
@@ -330,8 +348,8 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
         };
         let written = match touched.change {
             Change::Nothing => false,
-            Change::Put(..) => changed.written.is_some(),
-            Change::Removed => known && changed.written.is_some(),
+            Change::Put(..) => durable,
+            Change::Removed => known && durable,
         };
         if !written && listed == Due::NEVER {
             return Ok(());
@@ -342,11 +360,11 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
         bytes.clear();
         key.encode(bytes)?;
         changed.dues.add(listed, group, bytes);
-        match (&touched.change, changed.written.as_mut().filter(|_| written)) {
-            (Change::Put(state, due), Some(written)) => {
-                written.put_with(group, bytes, |out| self.codec.encode(state, *due, out))?;
+        match &touched.change {
+            Change::Put(state, due) if written => {
+                changed.written.put_with(group, bytes, |out| self.codec.encode(state, *due, out))?;
             }
-            (Change::Removed, Some(written)) => written.remove(group, bytes),
+            Change::Removed if written => changed.written.remove(group, bytes),
             _ => {}
         }
         Ok(())

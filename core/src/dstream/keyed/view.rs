@@ -10,12 +10,14 @@ use super::stored::the_group;
 use crate::data::{Chunk, Chunks, Kept, Key, Wire};
 use crate::rdd::{Job, Node, Part as Opened, spread};
 use crate::runtime::TaskContext;
-use crate::state::typed::{Change, Part};
+use crate::state::typed::{Change, InOrder, Part};
 use crate::state::{Changes, Codec, ScanCursor, StateStore};
 use crate::words::{BatchTime, Error, Result};
 
-/// Pairs in a chunk: as those of a source.
-const CHUNK: usize = 256;
+/// Pairs in a chunk: some kilobytes, which stay near until they are used.
+const CHUNK: usize = 512;
+/// So many pairs in a row that the batch has not changed are lent; fewer are copied to the others.
+const LENT_MIN: usize = 32;
 
 /// The states as of a batch.
 pub(super) struct StatesNode<K: Key, V: Wire, S: Wire, L: Logic<K, V, S>> {
@@ -84,7 +86,9 @@ impl<K: Key, S: Wire> StatesOf<K, S> {
     pub(super) fn read(self) -> Opened<(K, S)> {
         match self.store.clone() {
             None => {
-                Box::new(Tables { states: self, group: 0, places: Vec::new(), own: 0, chunk: Vec::new() })
+                let touched = self.changed.as_ref().map(|changed| changed.overlay.in_order());
+                let touched = touched.unwrap_or_default();
+                Box::new(Tables { states: self, touched, at: (0, 0), own: 0, chunk: Vec::new() })
             }
             Some(store) => {
                 let groups = self.part.groups().map(|(group, _)| group).collect();
@@ -114,45 +118,55 @@ impl<K: Key, S: Wire> StatesOf<K, S> {
 /// Reads the states from their tables.
 struct Tables<K, S> {
     states: StatesOf<K, S>,
-    // How many groups were begun.
-    group: usize,
-    // Those of the last of them that are still to be read, the next one last.
-    places: Vec<u32>,
+    touched: InOrder,
+    // The table that is read, by its number here, and the place to go on from.
+    at: (usize, usize),
     own: usize,
     chunk: Vec<(K, S)>,
 }
 
 impl<K: Key, S: Wire> Chunks<(K, S)> for Tables<K, S> {
     fn next(&mut self) -> Result<Option<Chunk<'_, (K, S)>>> {
-        let Self { states, group, places, own, chunk } = self;
+        let Self { states, touched, at: (table, from), own, chunk } = self;
         chunk.clear();
-        let changed = states.changed.as_deref();
-        while places.is_empty() {
-            let Some((_, table)) = states.part.groups().nth(*group) else {
-                *own = states.own(*own, chunk);
-                return Ok((!chunk.is_empty()).then_some(Chunk::Own(chunk)));
-            };
-            // All at once: a loop that finds taken places among free ones would stop at each.
-            places.extend(table.iter().map(|(place, _)| place));
-            *group += 1;
-        }
-        let Some((number, table)) = states.part.groups().nth(*group - 1) else { return Ok(None) };
-        let rest = places.len().saturating_sub(CHUNK);
-        for place in places.drain(rest..) {
-            let Some(entry) = table.at(place) else { continue };
-            let touched = changed
-                .and_then(|changed| changed.overlay.get(changed.overlay.of_entry(number, place, entry)?));
-            match touched.map(|touched| &touched.change) {
-                None | Some(Change::Nothing) => chunk.push((entry.key.clone(), entry.state.clone())),
-                Some(Change::Put(state, _)) => chunk.push((entry.key.clone(), state.clone())),
-                Some(Change::Removed) => {}
+        while let Some((group, of)) = states.part.nth(*table) {
+            let pairs = of.pairs();
+            while *from < pairs.len() && chunk.len() < CHUNK {
+                let next = touched.peek(group);
+                let same = *from..next.map_or(pairs.len(), |(place, _)| place);
+                if same.len() >= LENT_MIN {
+                    // Read where they lie. What was copied before comes first.
+                    if chunk.is_empty() {
+                        let until = same.end.min(*from + CHUNK);
+                        let lent = pairs.get(std::mem::replace(from, until)..until).unwrap_or_default();
+                        return Ok(Some(Chunk::Ref(lent)));
+                    }
+                    return Ok(Some(Chunk::Own(chunk)));
+                }
+                *from = same.end;
+                chunk.extend_from_slice(pairs.get(same).unwrap_or_default());
+                let Some((place, slot)) = next else { continue };
+                let Some((key, before)) = pairs.get(place) else { break };
+                touched.advance();
+                *from += 1;
+                let change = states.changed.as_ref().and_then(|of| of.overlay.get(slot)).map(|of| &of.change);
+                match change {
+                    None | Some(Change::Nothing) => chunk.push((key.clone(), before.clone())),
+                    Some(Change::Put(state, _)) => chunk.push((key.clone(), state.clone())),
+                    Some(Change::Removed) => {}
+                }
             }
+            if !chunk.is_empty() {
+                return Ok(Some(Chunk::Own(chunk)));
+            }
+            (*table, *from) = (*table + 1, 0);
         }
-        Ok(Some(Chunk::Own(chunk)))
+        *own = states.own(*own, chunk);
+        Ok((!chunk.is_empty()).then_some(Chunk::Own(chunk)))
     }
 
     fn count_rest(&mut self) -> Result<u64> {
-        if self.group == 0 && self.own == 0 {
+        if self.at == (0, 0) && self.own == 0 {
             let grown = self.states.changed.as_ref().map_or(0, |changed| changed.grown);
             return Ok((self.states.part.len() as u64).saturating_add_signed(grown as i64));
         }

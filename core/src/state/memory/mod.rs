@@ -169,7 +169,7 @@ pub(crate) struct BaseFrom<'a> {
     pub(crate) groups: Range<u8>,
 }
 
-/// Calls `each` with the entries of each group of a base that is wanted, as the changes that make them.
+/// Calls `each` with the entries of the groups of a base that are wanted, as the changes that make them.
 ///
 /// # Errors
 /// [`Error::Corrupt`] for an object that is damaged, missing, or no base; the storage's; those of `each`.
@@ -180,7 +180,8 @@ pub(crate) fn read_base(
 ) -> Result<()> {
     let wanted = |group: u8| base.groups.contains(&group) && from.groups.contains(&group);
     for path in &base.objects {
-        if !wanted(group_of(path)?) {
+        let groups = groups_of(path)?;
+        if !groups.clone().any(wanted) {
             continue;
         }
         let Some(sealed) = from.storage.get(path, None)? else {
@@ -192,27 +193,35 @@ pub(crate) fn read_base(
             let reason = format!("it is a base of version {version}, and this build reads version {VERSION}");
             return Err(Error::Corrupt { path: path.clone(), reason });
         }
-        each(Changes::from_bytes(payload.to_vec(), path)?)?;
+        let mut entries = Changes::from_bytes(payload.to_vec(), path)?;
+        if !groups.clone().all(wanted) {
+            let all = std::mem::take(&mut entries);
+            all.iter().filter(|entry| wanted(entry.group.index())).for_each(|entry| entries.push(entry));
+        }
+        each(entries)?;
     }
     Ok(())
 }
 
-/// Adds the object of one group to `base`: its entries, written below `path`. Nothing is written for a group without.
+/// Adds an object to `base`: the entries of some groups, written below `path`. Nothing is written where there are none.
 ///
 /// # Errors
 /// The storage's.
-pub(crate) fn write_group(
+pub(crate) fn write_groups(
     base: &mut StateBase,
-    (group, entries): (u8, &Changes),
+    (groups, entries): (Range<u8>, &Changes),
     to: &dyn Storage,
     path: &str,
 ) -> Result<()> {
-    // A base says which groups it holds, so nothing is written for one without entries.
+    // A base says which groups it holds, so nothing is written for those without entries.
     if entries.is_empty() {
         return Ok(());
     }
     let sealed = envelope::seal(KIND, VERSION, entries.as_bytes());
-    let object = format!("{path}/{GROUP}{group:03}");
+    let object = match groups.len() {
+        1 => format!("{path}/{GROUP}{:03}", groups.start),
+        _ => format!("{path}/{GROUP}{:03}-{:03}", groups.start, groups.end),
+    };
     let _: Put = to.put(&object, &sealed, PutMode::Replace)?;
     base.bytes += sealed.len() as u64;
     base.objects.push(object);
@@ -261,24 +270,29 @@ impl StateView for Content {
             let table = self.group(group)?;
             entries.clear();
             table.scan(group, 0, usize::MAX, &mut entries);
-            write_group(&mut base, (number, &entries), to, path)?;
+            write_groups(&mut base, (number..number + 1, &entries), to, path)?;
         }
         Ok(base)
     }
 }
 
-/// Starts the last part of an object's path; the number of its group follows.
+/// Starts the last part of an object's path; the number of its group follows, or the first and that behind the last.
 const GROUP: &str = "group-";
 
-/// The group whose entries the object at `path` holds.
-fn group_of(path: &str) -> Result<u8> {
+/// The groups whose entries the object at `path` holds.
+fn groups_of(path: &str) -> Result<Range<u8>> {
     let name = path.rsplit('/').next().and_then(|name| name.strip_prefix(GROUP));
-    match name.map(str::parse) {
-        Some(Ok(group)) => Ok(group),
+    let number = |text: &str| text.parse::<u8>().ok().filter(|number| *number <= KeyGroup::COUNT);
+    let groups = name.and_then(|name| match name.split_once('-') {
+        Some((first, end)) => Some(number(first)?..number(end)?),
+        None => number(name).map(|group| group..group + 1),
+    });
+    match groups {
+        Some(groups) => Ok(groups),
         _ => Err(Error::Corrupt {
             path: path.into(),
             reason: format!(
-                "it is no object of a base in memory, whose name is `{GROUP}` and a number; was the base \
+                "it is no object of a base in memory, whose name is `{GROUP}` and one number or two; was the base \
                              written by another kind of state store?"
             ),
         }),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::entry::Due;
+use super::due::Due;
 use crate::data::KeyGroup;
 use crate::state::changes::Changes;
 

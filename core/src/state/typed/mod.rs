@@ -5,14 +5,16 @@
 //! key that it touches, which remembers where the key stands in its table. So a failed try leaves nothing behind, and the
 //! commit looks no key up a second time.
 
+mod due;
 mod dues;
-mod entry;
 mod group;
+mod index;
 mod overlay;
 mod part;
 
+pub(crate) use self::due::Due;
 pub(crate) use self::dues::Dues;
-pub(crate) use self::entry::Due;
-pub(crate) use self::group::Group;
-pub(crate) use self::overlay::{Change, Overlay, Slot};
+pub(crate) use self::group::{Group, hash};
+pub(crate) use self::index::Found;
+pub(crate) use self::overlay::{Change, InOrder, Overlay, Slot};
 pub(crate) use self::part::Part;

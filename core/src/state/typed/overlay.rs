@@ -4,8 +4,9 @@ use std::hash::Hash;
 
 use hashbrown::HashTable;
 
-use super::entry::{Due, Entry};
+use super::due::Due;
 use super::group::{Group, hash};
+use super::index::Found;
 use crate::words::{Error, Result};
 
 /// Bits of a mark that say where; those above say in whose overlay.
@@ -76,6 +77,34 @@ fn too_many() -> Error {
     Error::State(format!(
         "a task has touched more than {max} keys in one batch: keep the states in more partitions"
     ))
+}
+
+/// Keys of tables that were touched, by group and place: for who walks over the tables.
+#[derive(Debug, Default)]
+pub(crate) struct InOrder {
+    // Each the group, the place and the slot, from the highest bits to the lowest.
+    all: Vec<u64>,
+    next: usize,
+}
+
+/// Bits of a place: a group of more keys would not fit into the memory of any machine.
+const PLACE_BITS: u32 = 31;
+
+impl InOrder {
+    /// The next one, if it is in the table of `group`: its place and its slot. Groups and places come in rising order.
+    #[inline]
+    pub(crate) fn peek(&self, group: u8) -> Option<(usize, Slot)> {
+        let one = *self.all.get(self.next)?;
+        let place = one >> INDEX_BITS & ((1 << PLACE_BITS) - 1);
+        (one >> (PLACE_BITS + INDEX_BITS) == u64::from(group))
+            .then_some((place as usize, Slot(one as u32 & INDEX_MASK)))
+    }
+
+    /// Goes on to the one after that.
+    #[inline]
+    pub(crate) fn advance(&mut self) {
+        self.next += 1;
+    }
 }
 
 /// What one try of a task changes.
@@ -157,31 +186,54 @@ impl<K, S> Overlay<K, S> {
         (self.touched.drain(..), self.own.drain(..))
     }
 
-    /// Whether the entry at `place` of the table of `group` was touched.
-    #[inline]
-    pub(crate) fn of_entry(&self, group: u8, place: u32, entry: &Entry<K, S>) -> Option<Slot> {
-        let mark = entry.mark();
-        if mark & !INDEX_MASK != self.turn {
-            return None;
-        }
-        let slot = Slot(mark & INDEX_MASK);
-        // A mark may be one of a try long ago: what it points to knows whom it is about.
-        let found = self.touched.get(slot.index())?;
-        (found.place == place && found.group == group && !found.own).then_some(slot)
-    }
-
-    /// The slot of an entry, a new one where it was not touched before.
+    /// The slot of a key of `table`, a new one where it was not touched before.
     ///
     /// # Errors
     /// Where a task touches more keys than a mark can tell apart.
     #[inline]
-    pub(crate) fn touch(&mut self, group: u8, place: u32, entry: &Entry<K, S>) -> Result<Slot> {
-        if let Some(slot) = self.of_entry(group, place, entry) {
-            return Ok(slot);
+    pub(crate) fn touch(&mut self, table: &Group<K, S>, group: u8, found: Found) -> Result<Slot> {
+        let mark = table.index().mark(found);
+        if mark & !INDEX_MASK == self.turn {
+            let slot = Slot(mark & INDEX_MASK);
+            // A mark may be one of a try long ago: what it points to knows whom it is about.
+            let there = self.touched.get(slot.index());
+            if there.is_some_and(|there| there.place == found.place && there.group == group && !there.own) {
+                return Ok(slot);
+            }
         }
-        let slot = self.push(group, false, place)?;
-        entry.set_mark(self.turn | slot.0);
+        let slot = self.push(group, false, found.place)?;
+        table.index().set_mark(found, self.turn | slot.0);
         Ok(slot)
+    }
+
+    /// As [`touch`](Self::touch), for the key at a place that was not touched before and is not looked up after.
+    ///
+    /// # Errors
+    /// As [`touch`](Self::touch).
+    #[inline]
+    pub(crate) fn touch_last(&mut self, group: u8, place: u32) -> Result<Slot> {
+        self.push(group, false, place)
+    }
+
+    /// Every key of `table` is touched.
+    ///
+    /// # Errors
+    /// As [`touch`](Self::touch).
+    pub(crate) fn touch_all(&mut self, table: &Group<K, S>, group: u8) -> Result<()> {
+        table.index().all().try_for_each(|found| self.touch(table, group, found).map(drop))
+    }
+
+    /// The keys of tables that were touched, in the order of the tables and their places.
+    pub(crate) fn in_order(&self) -> InOrder {
+        let of_table = |(slot, touched): (u32, &Touched<S>)| {
+            let place = u64::from(touched.place()?);
+            Some(
+                u64::from(touched.group) << (PLACE_BITS + INDEX_BITS) | place << INDEX_BITS | u64::from(slot),
+            )
+        };
+        let mut all: Vec<u64> = (0..).zip(&self.touched).filter_map(of_table).collect();
+        all.sort_unstable();
+        InOrder { all, next: 0 }
     }
 
     #[inline]
@@ -234,10 +286,8 @@ impl<K: Hash + Eq, S> Overlay<K, S> {
         K: Clone,
     {
         let hash = hash(key);
-        if let Some(place) = table.find(hash, key)
-            && let Some(entry) = table.at(place)
-        {
-            return self.touch(group, place, entry);
+        if let Some(found) = table.find(hash, key) {
+            return self.touch(table, group, found);
         }
         match self.find_hashed(hash, key) {
             Some(slot) => Ok(slot),
@@ -251,10 +301,8 @@ impl<K: Hash + Eq, S> Overlay<K, S> {
     /// As [`touch`](Self::touch).
     pub(crate) fn touch_known(&mut self, table: &Group<K, S>, group: u8, key: &K) -> Result<Option<Slot>> {
         let hash = hash(key);
-        if let Some(place) = table.find(hash, key)
-            && let Some(entry) = table.at(place)
-        {
-            return self.touch(group, place, entry).map(Some);
+        if let Some(found) = table.find(hash, key) {
+            return self.touch(table, group, found).map(Some);
         }
         Ok(self.find_hashed(hash, key))
     }

@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::dues::Dues;
-use super::entry::Entry;
 use super::group::Group;
 use super::overlay::{Change, Overlay};
 
@@ -33,6 +32,12 @@ impl<K, S> Part<K, S> {
     /// The tables, each with its group.
     pub(crate) fn groups(&self) -> impl Iterator<Item = (u8, &Arc<Group<K, S>>)> {
         (self.first..).zip(&self.groups)
+    }
+
+    /// The table with this number, from 0, and its group.
+    #[inline]
+    pub(crate) fn nth(&self, number: usize) -> Option<(u8, &Group<K, S>)> {
+        self.groups.get(number).map(|table| (self.first + number as u8, &**table))
     }
 
     /// The table of a group; `None` for one that is not in here.
@@ -77,32 +82,31 @@ impl<K: Hash + Eq + Clone, S: Clone> Part<K, S> {
         let mut groups: Vec<Option<&mut Group<K, S>>> =
             self.groups.iter_mut().zip(changed).map(unshared).collect();
         let (touched, mut own) = overlay.take_parts();
-        let mut added = Vec::new();
+        let (mut removed, mut added) = (Vec::new(), Vec::new());
         for touched in touched {
             // In the order in which they were touched, as the own keys are.
             let own = if touched.own().is_some() { own.next() } else { None };
-            let Some(Some(group)) = groups.get_mut(usize::from(touched.group.wrapping_sub(self.first)))
-            else {
-                continue;
-            };
-            let (group_number, place) = (touched.group, touched.place());
+            let index = usize::from(touched.group.wrapping_sub(self.first));
+            let Some(Some(group)) = groups.get_mut(index) else { continue };
+            let place = touched.place();
             match (touched.change, place, own) {
-                (Change::Put(state, due), Some(place), _) => {
-                    if let Some(entry) = group.at_mut(place) {
-                        (entry.state, entry.due) = (state, due);
-                    }
-                }
-                (Change::Removed, Some(place), _) => drop(group.take(place)),
-                // Put in last: a table that grows moves its entries to other places.
-                (Change::Put(state, due), None, Some(own)) => {
-                    added.push((group_number, Entry::new(own.key, state, due)));
-                }
+                (Change::Put(state, due), Some(place), _) => drop(group.set(place, state, due)),
+                (Change::Removed, Some(place), _) => removed.push((index, place)),
+                (Change::Put(state, due), None, Some(own)) => added.push((index, own.key, state, due)),
                 _ => {}
             }
         }
-        for (group, entry) in added {
-            if let Some(Some(group)) = groups.get_mut(usize::from(group.wrapping_sub(self.first))) {
-                group.insert(entry);
+        // The last place first: what comes in the place of one that was taken out is none that is still to go. What is new
+        // comes at the end, so that places stay what they were up to there.
+        removed.sort_unstable_by(|a, b| b.cmp(a));
+        for (index, place) in removed {
+            if let Some(Some(group)) = groups.get_mut(index) {
+                group.take(place);
+            }
+        }
+        for (index, key, state, due) in added {
+            if let Some(Some(group)) = groups.get_mut(index) {
+                group.insert(key, state, due);
             }
         }
     }
