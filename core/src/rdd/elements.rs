@@ -12,6 +12,8 @@ use crate::words::{Error, Result};
 
 /// The elements of one partition, one by one.
 ///
+/// `for_each`, `fold`, `sum` and their like are faster than a loop: what lies in memory already is not copied for them.
+///
 /// A source that fails ends the iteration early; the error then fails the task once the function around has returned, so
 /// what it made of the first part is never used.
 pub struct Elements<T> {

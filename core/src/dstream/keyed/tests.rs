@@ -1,6 +1,7 @@
 //! An operator driven by hand, against a plain map: batches, failed tries, batches given up, and restarts.
 
 mod reader;
+mod tables;
 mod update;
 
 use std::collections::BTreeMap;
