@@ -63,7 +63,7 @@ impl<T: Data> Elements<T> {
     fn refill(&mut self) {
         while self.left.len() == 0 && !self.ended {
             match self.up.next() {
-                Ok(Some(Chunk::Ref(lent))) => self.left = lent.to_vec().into_iter(),
+                Ok(Some(Chunk::Ref(lent))) => self.left = Vec::from(lent).into_iter(),
                 // The producer gets a list for as many: both are asked for at once, and not while they are filled.
                 Ok(Some(Chunk::Own(list))) => {
                     let room = Vec::with_capacity(list.len());

@@ -103,13 +103,11 @@ impl<K: Hash + Eq, S> Group<K, S> {
 
     /// Sets the state of a key that may be there already; when it was due before.
     pub(crate) fn put(&mut self, key: K, state: S, due: Due) -> Due {
-        match self.find(hash(&key), &key) {
-            Some(found) => self.set(found.place, state, due),
-            None => {
-                self.insert(key, state, due);
-                Due::NEVER
-            }
+        if let Some(found) = self.find(hash(&key), &key) {
+            return self.set(found.place, state, due);
         }
+        self.insert(key, state, due);
+        Due::NEVER
     }
 
     /// Puts a key in that is not there yet.
@@ -160,18 +158,15 @@ mod tests {
         fn a_group_is_a_map(changes in prop::collection::vec((0u16..50, any::<Option<(u8, u8)>>()), 0..300)) {
             let (mut group, mut model) = (Group::<u16, u8>::default(), BTreeMap::new());
             for (key, state) in changes {
-                match state {
-                    Some((state, due)) => {
-                        // Half of them are never due.
-                        let due = if due < 128 { Due::NEVER } else { Due::at(u64::from(due)) };
-                        let before = group.put(key, state, due);
-                        let was = model.insert(key, (state, due));
-                        prop_assert_eq!(before, was.map_or(Due::NEVER, |(_, due)| due));
-                    }
-                    None => {
-                        group.remove(&key);
-                        model.remove(&key);
-                    }
+                if let Some((state, due)) = state {
+                    // Half of them are never due.
+                    let due = if due < 128 { Due::NEVER } else { Due::at(u64::from(due)) };
+                    let before = group.put(key, state, due);
+                    let was = model.insert(key, (state, due));
+                    prop_assert_eq!(before, was.map_or(Due::NEVER, |(_, due)| due));
+                } else {
+                    group.remove(&key);
+                    model.remove(&key);
                 }
                 prop_assert_eq!(group.len(), model.len());
             }
