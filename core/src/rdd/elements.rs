@@ -58,23 +58,34 @@ impl<T> Elements<T> {
 }
 
 impl<T: Data> Elements<T> {
+    /// The next chunk; `None` at the end, and behind a failure, which is left for the task.
+    fn pull(&mut self) -> Option<Chunk<'_, T>> {
+        if self.ended {
+            return None;
+        }
+        match self.up.next() {
+            Ok(Some(chunk)) => return Some(chunk),
+            Ok(None) => {}
+            Err(error) => self.failure.0.set(Some(error)),
+        }
+        self.ended = true;
+        None
+    }
+
     /// Takes in the next chunk that has something; at the end nothing is left.
     #[inline(never)]
     fn refill(&mut self) {
-        while self.left.len() == 0 && !self.ended {
-            match self.up.next() {
-                Ok(Some(Chunk::Ref(lent))) => self.left = Vec::from(lent).into_iter(),
+        while self.left.len() == 0 {
+            let next = match self.pull() {
+                Some(Chunk::Ref(lent)) => Vec::from(lent),
                 // The producer gets a list for as many: both are asked for at once, and not while they are filled.
-                Ok(Some(Chunk::Own(list))) => {
+                Some(Chunk::Own(list)) => {
                     let room = Vec::with_capacity(list.len());
-                    self.left = std::mem::replace(list, room).into_iter();
+                    std::mem::replace(list, room)
                 }
-                Ok(None) => self.ended = true,
-                Err(error) => {
-                    self.ended = true;
-                    self.failure.0.set(Some(error));
-                }
-            }
+                None => return,
+            };
+            self.left = next.into_iter();
         }
     }
 }
@@ -94,16 +105,11 @@ impl<T: Data> Iterator for Elements<T> {
     /// way too.
     fn fold<B, F: FnMut(B, T) -> B>(mut self, init: B, mut f: F) -> B {
         let mut folded = std::mem::take(&mut self.left).fold(init, &mut f);
-        while !self.ended {
-            match self.up.next() {
-                Ok(Some(Chunk::Ref(lent))) => folded = lent.iter().cloned().fold(folded, &mut f),
-                Ok(Some(Chunk::Own(list))) => folded = list.drain(..).fold(folded, &mut f),
-                Ok(None) => self.ended = true,
-                Err(error) => {
-                    self.ended = true;
-                    self.failure.0.set(Some(error));
-                }
-            }
+        while let Some(chunk) = self.pull() {
+            folded = match chunk {
+                Chunk::Ref(lent) => lent.iter().cloned().fold(folded, &mut f),
+                Chunk::Own(list) => list.drain(..).fold(folded, &mut f),
+            };
         }
         folded
     }

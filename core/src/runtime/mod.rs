@@ -8,6 +8,8 @@
 //! functions never run on an I/O thread.
 
 mod clock;
+#[cfg(test)]
+mod hooked;
 mod monitor;
 mod real;
 mod task;
@@ -18,6 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::clock::{Clock, ManualClock};
+#[cfg(test)]
+pub(crate) use self::hooked::Hooked;
 pub use self::monitor::Monitor;
 pub(crate) use self::real::RealRuntime;
 pub(crate) use self::task::{

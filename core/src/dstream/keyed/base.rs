@@ -30,6 +30,7 @@ pub(super) struct Opened<K, S> {
     pub(super) saving: Saving,
     // Overlays of batches before: memory that need not be asked for again.
     spare: Mutex<Vec<Overlay<K, S>>>,
+    // Bytes: what the next batch's tasks will need to write down what they change.
     room: AtomicUsize,
     // What the batch that runs has changed.
     pending: Mutex<Option<Pending<K, S>>>,

@@ -73,7 +73,7 @@ impl<'a, K: Key, S: Wire> States<'a, K, S> {
         );
         for (found, record) in found.iter_mut().zip(records) {
             if let (Some(likely), Some(table)) = (&found, self.part.group(record.group.index()))
-                && !table.is_at(likely.place(), &record.key)
+                && !table.is_at(likely.place, &record.key)
             {
                 *found = table.find(hash(&record.key), &record.key);
             }

@@ -85,11 +85,7 @@ impl<K: Key, S: Wire> StatesOf<K, S> {
     /// Reads them all.
     pub(super) fn read(self) -> Opened<(K, S)> {
         match self.store.clone() {
-            None => {
-                let touched = self.changed.as_ref().map(|changed| changed.overlay.in_order());
-                let touched = touched.unwrap_or_default();
-                Box::new(Tables { states: self, touched, at: (0, 0), own: 0, chunk: Vec::new() })
-            }
+            None => Box::new(Tables { states: self, touched: None, at: (0, 0), own: 0, chunk: Vec::new() }),
             Some(store) => {
                 let groups = self.part.groups().map(|(group, _)| group).collect();
                 Box::new(Stored { states: self, store, groups, cursor: None, own: 0, chunk: Vec::new() })
@@ -118,7 +114,8 @@ impl<K: Key, S: Wire> StatesOf<K, S> {
 /// Reads the states from their tables.
 struct Tables<K, S> {
     states: StatesOf<K, S>,
-    touched: InOrder,
+    // Put in order by the first read: who only counts needs none.
+    touched: Option<InOrder>,
     // The table that is read, by its number here, and the place to go on from.
     at: (usize, usize),
     own: usize,
@@ -129,6 +126,9 @@ impl<K: Key, S: Wire> Chunks<(K, S)> for Tables<K, S> {
     fn next(&mut self) -> Result<Option<Chunk<'_, (K, S)>>> {
         let Self { states, touched, at: (table, from), own, chunk } = self;
         chunk.clear();
+        let touched = touched.get_or_insert_with(|| {
+            states.changed.as_ref().map(|changed| changed.overlay.in_order()).unwrap_or_default()
+        });
         while let Some((group, of)) = states.part.nth(*table) {
             let pairs = of.pairs();
             while *from < pairs.len() && chunk.len() < CHUNK {

@@ -51,16 +51,9 @@ fn tag_of(hash: u64) -> u32 {
 /// A place that was found: good until the index changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
-    pub(super) place: u32,
+    pub(crate) place: u32,
     // Among the entries.
     at: u32,
-}
-
-impl Found {
-    #[inline]
-    pub(crate) fn place(self) -> u32 {
-        self.place
-    }
 }
 
 impl Index {

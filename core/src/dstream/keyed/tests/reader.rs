@@ -1,7 +1,6 @@
 //! What a reader sees while batches are committed.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use super::millis;
 use crate::data::{KeyGroup, Wire};
 use crate::memory::{Budget, Spill};
 use crate::rdd::Engine;
-use crate::runtime::{Bell, BoxFuture, Clock, RealRuntime, Runtime};
+use crate::runtime::{Bell, Clock, Hooked, RealRuntime};
 use crate::state::typed::Due;
 use crate::state::{Changes, Codec, Delta, MemoryState, StateBackend};
 use crate::storage::{MemoryStorage, Storage};
@@ -23,50 +22,6 @@ use crate::transport::Alone;
 type Meanwhile = Arc<Mutex<Option<Box<dyn FnMut() + Send>>>>;
 
 /// Does something each time that somebody is about to look at what others change, before the look.
-struct Interrupted {
-    runtime: RealRuntime,
-    meanwhile: Meanwhile,
-}
-
-impl fmt::Debug for Interrupted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Interrupted").finish_non_exhaustive()
-    }
-}
-
-impl Runtime for Interrupted {
-    fn slots(&self) -> usize {
-        self.runtime.slots()
-    }
-    fn run_tasks(&self, count: usize, task: &(dyn Fn(usize) + Sync)) {
-        self.runtime.run_tasks(count, task);
-    }
-    fn spawn_thread(&self, name: &str, body: Box<dyn FnOnce() + Send>) {
-        self.runtime.spawn_thread(name, body);
-    }
-    fn spawn_io(&self, name: &str, future: BoxFuture<'static, ()>) {
-        self.runtime.spawn_io(name, future);
-    }
-    fn now(&self) -> Duration {
-        self.runtime.now()
-    }
-    fn uptime(&self) -> Duration {
-        self.runtime.uptime()
-    }
-    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        self.runtime.sleep(time)
-    }
-    fn bell(&self) -> Arc<dyn Bell> {
-        Arc::new(Looked { bell: self.runtime.bell(), meanwhile: Arc::clone(&self.meanwhile) })
-    }
-    fn block_on_for(&self, future: Pin<&mut (dyn Future<Output = ()> + '_)>, patience: Duration) -> bool {
-        self.runtime.block_on_for(future, patience)
-    }
-    fn random(&self) -> u64 {
-        self.runtime.random()
-    }
-}
-
 struct Looked {
     bell: Arc<dyn Bell>,
     meanwhile: Meanwhile,
@@ -101,7 +56,10 @@ fn all_keys_of_an_answer_are_of_its_batch_even_if_one_is_committed_at_each_look(
     const KEYS: [u8; 3] = [1, 2, 200];
     let meanwhile = Meanwhile::default();
     let runtime = RealRuntime::new(1, Clock::System).unwrap();
-    let runtime = Arc::new(Interrupted { runtime, meanwhile: Arc::clone(&meanwhile) });
+    let interrupts = Arc::clone(&meanwhile);
+    let bells =
+        move |bell| -> Arc<dyn Bell> { Arc::new(Looked { bell, meanwhile: Arc::clone(&interrupts) }) };
+    let runtime = Arc::new(Hooked::new(runtime, || {}, bells));
     let memory = (Budget::new(1 << 20), Arc::new(Spill::new(std::env::temp_dir(), 1 << 20)));
     let engine = Engine::new(runtime, Arc::new(Alone), memory, 2, 1);
     let (backend, storage): (Arc<dyn StateBackend>, Arc<dyn Storage>) =
